@@ -1,0 +1,250 @@
+"""Settings of a run: TOML file, `--set key=value` on top, unknown keys refused by name.
+
+Every part takes its own section and nothing else. Values that come from a paper name it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mars2.errors import ConfigError
+from mars2.types import TestSet
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", validate_default=True)
+
+
+class AgentConfig(_Section):
+    """An agent: a policy seen through a role.
+
+    `spec` is BACKEND:MODEL[@URL]. Agents with the same `policy` name share one set of weights
+    (several roles on one policy); the name defaults to the spec, so equal specs are shared.
+    """
+
+    name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9_.-]+$")
+    spec: str = Field(min_length=1)
+    policy: str | None = None
+    role: str = "coder"
+    system_prompt: str | None = None
+    temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    max_tokens: int = Field(default=1024, gt=0)
+
+
+class ProblemsConfig(_Section):
+    """Where problems come from: `builtin`, `humaneval`, `jsonl:PATH`, `lab:FAMILY`."""
+
+    train: str = "builtin"
+    heldout: str | None = None
+    limit: int | None = Field(default=None, gt=0)
+    heldout_limit: int | None = Field(default=None, gt=0)
+    difficulty: str | None = None
+
+
+class SearchConfig(_Section):
+    """Tree search (DESIGN §4.1; AB-MCTS, arXiv 2503.04412)."""
+
+    strategy: Literal["ab-mcts", "repeated", "sequential"] = "ab-mcts"
+    nodes: int = Field(default=8, gt=0)  # budget of one tree
+    in_flight: int = Field(default=2, gt=0)  # expansions of one tree under way at once
+    concurrency: int = Field(default=64, gt=0)  # expansions of all trees under way at once
+    arm: Literal["beta", "gaussian"] = "beta"
+    agent_choice: Literal["thompson", "node", "ucb1"] = "thompson"
+    stop_on_success: bool = False  # end a tree at its first reward of 1
+
+
+class VerifierConfig(_Section):
+    """Limits of one program; a problem's own limits win over these."""
+
+    profile: Literal["native"] = "native"
+    workers: int = Field(default=2, gt=0)
+    time_limit_s: float = Field(default=6.0, gt=0)
+    memory_limit_mb: int = Field(default=512, ge=16)
+    output_limit_kb: int = Field(default=1024, gt=0)
+    processes: int = Field(default=16, ge=0)
+
+
+class CreditConfig(_Section):
+    """Reward to advantage (arXiv 2604.14564 for the shaping; DAPO 2503.14476 for overlong)."""
+
+    reward: Literal["binary", "fraction"] = "binary"
+    reward_tests: TestSet = "all"
+    shaping_gamma: float = Field(default=0.5, ge=0)
+    shaping_lambda: float = Field(default=0.5, ge=0, le=1)
+    overlong_max: int | None = Field(default=None, gt=0)  # L_max, tokens; None: no penalty
+    overlong_buffer: int = Field(default=0, ge=0)  # L_buf, tokens
+    truncated: Literal["keep", "mask"] = "keep"  # samples cut at max_tokens
+
+
+class ObjectiveConfig(_Section):
+    """Policy objective (GSPO, arXiv 2507.18071) and rollout correction (TIS)."""
+
+    level: Literal["sequence", "token"] = "sequence"
+    normalisation: Literal["sample", "token", "dr_grpo"] = "sample"
+    epsilon_low: float = Field(default=0.2, gt=0)
+    epsilon_high: float = Field(default=0.2, gt=0)
+    kl_beta: float = Field(default=1e-3, ge=0)
+    correction: Literal["off", "token", "sequence"] = "sequence"
+    correction_mode: Literal["truncate", "mask"] = "truncate"
+    correction_cap: float = Field(default=2.0, gt=0)
+
+
+class LearnerConfig(_Section):
+    """One learner a policy."""
+
+    lr: float = Field(default=1e-6, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)  # real optimizer steps
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    minibatches: int = Field(default=1, gt=0)  # optimizer steps an update
+    micro_batch_tokens: int = Field(default=16384, gt=0)  # padded tokens of one forward pass
+    min_samples: int = Field(default=2, gt=0)  # fewer usable samples wait in the buffer
+
+
+class TrainConfig(_Section):
+    """The training loop."""
+
+    steps: int = Field(default=20, gt=0)
+    trees_per_step: int = Field(default=16, gt=0)
+    refill_rounds: int = Field(default=1, ge=0)  # extra tree batches when too few are informative
+    max_staleness: int = Field(default=2, ge=0)  # versions
+    checkpoint_every: int = Field(default=1, gt=0)
+    keep_checkpoints: int = Field(default=2, gt=0)
+    eval_every: int = Field(default=0, ge=0)  # 0: before and after only
+    time_budget_s: float | None = Field(default=None, gt=0)
+
+
+class EvalConfig(_Section):
+    """Evaluation on held-out problems."""
+
+    samples: int = Field(default=4, gt=0)  # independent first attempts an agent and problem
+    nodes: int = Field(default=16, gt=0)  # tree budget of the team
+    bootstrap: int = Field(default=2000, gt=0)
+
+
+class RunConfig(_Section):
+    """Everything a run needs; written whole into its directory."""
+
+    seed: int = 0
+    agents: list[AgentConfig] = []
+    problems: ProblemsConfig = ProblemsConfig()
+    search: SearchConfig = SearchConfig()
+    verifier: VerifierConfig = VerifierConfig()
+    credit: CreditConfig = CreditConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    learner: LearnerConfig = LearnerConfig()
+    train: TrainConfig = TrainConfig()
+    eval: EvalConfig = EvalConfig()
+
+    @model_validator(mode="after")
+    def _unique_agents(self) -> RunConfig:
+        names = [a.name for a in self.agents]
+        twice = sorted({n for n in names if names.count(n) > 1})
+        if twice:
+            raise ValueError(f"agents: the name {twice[0]!r} is used more than once")
+        return self
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical JSON of all settings, first 16 hex digits."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def load_config(
+    path: Path | None = None,
+    overrides: Sequence[str] = (),
+    base: dict[str, Any] | None = None,
+) -> RunConfig:
+    """Command line over file over `base` over defaults.
+
+    Raises ConfigError for a missing file, bad TOML, an unknown key or a bad value, naming each.
+    """
+    data: dict[str, Any] = {}
+    _merge(data, base or {})
+    if path is not None:
+        _merge(data, _read_toml(path))
+    for item in overrides:
+        _merge(data, _parse_override(item))
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, path)) from None
+
+
+def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:
+    """Dotted names of settings that differ, with both values, for resume messages."""
+    flat_old, flat_new = _flatten(old.model_dump(mode="json")), _flatten(new.model_dump(mode="json"))
+    keys = sorted(flat_old.keys() | flat_new.keys())
+    return [
+        f"{k}: {flat_old.get(k)!r} -> {flat_new.get(k)!r}"
+        for k in keys
+        if flat_old.get(k) != flat_new.get(k)
+    ]
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"config file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config file {path} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"config file {path} is not valid TOML: {error}") from None
+
+
+def _parse_override(item: str) -> dict[str, Any]:
+    key, sep, raw = item.partition("=")
+    key = key.strip()
+    if not sep or not key:
+        raise ConfigError(f"--set {item!r}: write it as section.key=value")
+    try:
+        value = tomllib.loads(f"v = {raw}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = raw  # a bare word is a string
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _flatten(data: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(data, dict):
+        items: Any = data.items()
+    elif isinstance(data, list) and data:
+        items = enumerate(data)
+    else:
+        return {prefix: data}
+    flat: dict[str, Any] = {}
+    for key, value in items:
+        flat.update(_flatten(value, f"{prefix}.{key}" if prefix else str(key)))
+    return flat
+
+
+def _explain(error: ValidationError, path: Path | None) -> str:
+    where = f"config {path}" if path else "settings"
+    lines = []
+    for issue in error.errors():
+        key = ".".join(str(p) for p in issue["loc"])
+        if issue["type"] == "extra_forbidden":
+            lines.append(f"{where}: unknown key {key!r}")
+        else:
+            got = f" (got {issue['input']!r})" if key else ""
+            lines.append(f"{where}: {key + ': ' if key else ''}{issue['msg']}{got}")
+    return "\n".join(lines)
