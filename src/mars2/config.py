@@ -182,7 +182,10 @@ def load_config(
 
 def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:
     """Dotted names of settings that differ, with both values, for resume messages."""
-    flat_old, flat_new = _flatten(old.model_dump(mode="json")), _flatten(new.model_dump(mode="json"))
+    flat_old, flat_new = (
+        _flatten(old.model_dump(mode="json")),
+        _flatten(new.model_dump(mode="json")),
+    )
     keys = sorted(flat_old.keys() | flat_new.keys())
     return [
         f"{k}: {flat_old.get(k)!r} -> {flat_new.get(k)!r}"
