@@ -1,0 +1,204 @@
+"""Evaluation of a team on held-out problems: each agent alone, then the team in one tree.
+
+Private tests only judge here: no reward, prompt or choice sees them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mars2.agents.team import Team
+from mars2.config import RunConfig
+from mars2.evaluation.metrics import bootstrap_ci, mean, pass_at_k
+from mars2.inference.rollout import NodeHook, Rollout
+from mars2.inference.select import select
+from mars2.search.journal import Journal
+from mars2.search.runner import TreeResult
+from mars2.types import Problem, Status
+from mars2.verifier import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class TreeOutcome:
+    """One problem's tree, judged on all tests: did the selected node, did any node pass?"""
+
+    selected: bool
+    any_passed: bool
+    nodes: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvalResult:
+    """Outcomes by problem id. `attempts[agent][problem]` are independent first attempts."""
+
+    attempts: dict[str, dict[str, list[bool]]]
+    trees: dict[str, TreeOutcome] = field(default_factory=dict)
+    masked: int = 0  # attempts and nodes lost to failed requests or to the sandbox's machinery
+
+    def agent_rates(self, agent: str) -> dict[str, float]:
+        """Share of correct attempts by problem; problems without a usable attempt left out."""
+        return {p: mean([float(x) for x in xs]) for p, xs in self.attempts[agent].items() if xs}
+
+    def mean_rates(self) -> dict[str, float]:
+        """Mean of the agents' pass@1 by problem (problems that every agent attempted)."""
+        rates = [self.agent_rates(a) for a in self.attempts]
+        shared = set.intersection(*(set(r) for r in rates)) if rates else set()
+        return {p: mean([r[p] for r in rates]) for p in sorted(shared)}
+
+    def summary(self, *, resamples: int = 2000, seed: int = 0) -> dict[str, Any]:
+        """`{"agents": {NAME: {pass@1, ci95, pass@K}}, "team": {pass@1, pass@1(mcts), pass@n}}`.
+
+        Intervals are 95 % percentile bootstrap over problems.
+        """
+
+        def interval(values: Sequence[float]) -> list[float]:
+            return list(bootstrap_ci(values, resamples=resamples, seed=seed))
+
+        agents: dict[str, Any] = {}
+        for name in self.attempts:
+            rates = list(self.agent_rates(name).values())
+            agents[name] = {"pass@1": mean(rates), "ci95": interval(rates)}
+            agents[name] |= self._pass_at_samples(name)
+        team_rates = list(self.mean_rates().values())
+        team: dict[str, Any] = {"pass@1": mean(team_rates)}
+        intervals: dict[str, list[float]] = {"pass@1": interval(team_rates)}
+        if self.trees:
+            selected = [float(t.selected) for t in self.trees.values()]
+            found = [float(t.any_passed) for t in self.trees.values()]
+            team |= {"pass@1(mcts)": mean(selected), "pass@n": mean(found)}
+            intervals |= {"pass@1(mcts)": interval(selected), "pass@n": interval(found)}
+        team["ci95"] = intervals
+        return {"agents": agents, "team": team}
+
+    def _pass_at_samples(self, agent: str) -> dict[str, float]:
+        counts = {len(xs) for xs in self.attempts[agent].values() if xs}
+        k = min(counts, default=0)
+        if k < 2:
+            return {}
+        values = [pass_at_k(len(xs), sum(xs), k) for xs in self.attempts[agent].values() if xs]
+        return {f"pass@{k}": mean(values)}
+
+    def to_json(self) -> dict[str, Any]:
+        """Every outcome, for the run directory."""
+        return {
+            "attempts": self.attempts,
+            "trees": {
+                p: {
+                    "selected": t.selected,
+                    "any_passed": t.any_passed,
+                    "nodes": t.nodes,
+                    "failed": t.failed,
+                }
+                for p, t in self.trees.items()
+            },
+            "masked": self.masked,
+        }
+
+
+def paired_rise(
+    before: EvalResult, after: EvalResult, *, resamples: int = 2000, seed: int = 0
+) -> dict[str, Any]:
+    """Rise of the agents' mean pass@1, paired by problem: `{"mean", "ci95", "problems"}`."""
+    old, new = before.mean_rates(), after.mean_rates()
+    rises = [new[p] - old[p] for p in sorted(old.keys() & new.keys())]
+    low, high = bootstrap_ci(rises, resamples=resamples, seed=seed)
+    return {"mean": mean(rises), "ci95": [low, high], "problems": len(rises)}
+
+
+async def evaluate(
+    team: Team,
+    problems: Sequence[Problem],
+    verifier: Verifier,
+    config: RunConfig,
+    *,
+    label: str = "eval",
+    journal: Journal | None = None,
+    ordered: bool = True,
+    trees: bool = True,
+    on_node: NodeHook | None = None,
+) -> EvalResult:
+    """Judge each agent's independent first attempts, then one tree of the team a problem.
+
+    Args:
+        config: `eval.samples`, `eval.nodes`, `search`, `seed`.
+        label: prefix of tree ids, so that several evaluations can share one journal.
+
+    Raises:
+        EndpointDownError: an endpoint is down from the start.
+    """
+    attempts: dict[str, dict[str, list[bool]]] = {}
+    masked = 0
+    for name, agent in team.agents.items():
+        search = config.search.model_copy(
+            update={
+                "strategy": "repeated",
+                "nodes": config.eval.samples,
+                "in_flight": config.eval.samples,
+                "stop_on_success": False,
+            }
+        )
+        alone = Rollout(
+            Team({name: agent}),
+            verifier,
+            search,
+            seed=config.seed,
+            reward_tests="all",
+            journal=journal,
+            ordered=ordered,
+        )
+        results = await alone.forest(
+            [(f"{label}/{name}/{p.id}", p) for p in problems], on_node=on_node
+        )
+        attempts[name] = {
+            p.id: [n.verdict.ok for n in r.nodes] for p, r in zip(problems, results, strict=True)
+        }
+        masked += sum(len(r.failed) for r in results)
+
+    outcomes: dict[str, TreeOutcome] = {}
+    if trees:
+        search = config.search.model_copy(update={"nodes": config.eval.nodes})
+        together = Rollout(
+            team,
+            verifier,
+            search,
+            seed=config.seed,
+            reward_tests="public",
+            journal=journal,
+            ordered=ordered,
+        )
+        results = await together.forest(
+            [(f"{label}/team/{p.id}", p) for p in problems], on_node=on_node
+        )
+        judged = await asyncio.gather(
+            *(judge_tree(p, r, verifier) for p, r in zip(problems, results, strict=True))
+        )
+        outcomes = {p.id: o for p, o in zip(problems, judged, strict=True) if o is not None}
+        masked += sum(o.failed for o in outcomes.values()) + (len(judged) - len(outcomes))
+    return EvalResult(attempts=attempts, trees=outcomes, masked=masked)
+
+
+async def judge_tree(
+    problem: Problem, result: TreeResult, verifier: Verifier
+) -> TreeOutcome | None:
+    """Run all tests on the nodes that passed the public ones (a public failure settles it).
+
+    Returns None if the verifier's machinery failed on one: an unknown is not a failure.
+    """
+    candidates = [n for n in result.nodes if n.code is not None and n.verdict.ok]
+    verdicts = await asyncio.gather(
+        *(verifier.verify(problem, n.code, id=f"{n.tree_id}#{n.node_id}") for n in candidates)
+    )
+    if any(v.status is Status.INFRA for v in verdicts):
+        return None
+    passed = {n.node_id for n, v in zip(candidates, verdicts, strict=True) if v.ok}
+    chosen = select(result.nodes)
+    return TreeOutcome(
+        selected=chosen is not None and chosen.node_id in passed,
+        any_passed=bool(passed),
+        nodes=len(result.nodes),
+        failed=len(result.failed),
+    )

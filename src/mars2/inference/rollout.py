@@ -1,0 +1,153 @@
+"""From an expansion that the search asked for to a judged node: the one place where prompts,
+agents, verifier and search meet. Training, evaluation and `solve` all expand through here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+from mars2.agents.team import Team
+from mars2.config import SearchConfig
+from mars2.prompts import build_prompt, extract_code
+from mars2.search import make_strategy
+from mars2.search.journal import Journal
+from mars2.search.runner import TreeResult, run_tree
+from mars2.search.seeds import derive
+from mars2.types import Expansion, Node, Problem, Status, TestSet, Verdict
+from mars2.verifier import Verifier
+
+RewardKind = Literal["binary", "fraction"]
+NodeHook = Callable[[Node], None]
+
+UNKNOWN_REWARD = 0.5
+"""Reward of a program for which there is no test to run: neither good nor bad."""
+
+
+def reward_of(verdict: Verdict, kind: RewardKind = "binary") -> float:
+    """Raw reward r in [0, 1]: all passed (`binary`) or the passed share (`fraction`).
+
+    With nothing to run (no public tests at test time) a program scores `UNKNOWN_REWARD`.
+    """
+    if verdict.total == 0:
+        return UNKNOWN_REWARD if verdict.ok else 0.0
+    if kind == "fraction":
+        return verdict.passed / verdict.total
+    return 1.0 if verdict.ok else 0.0
+
+
+class Rollout:
+    """Grows trees: one strategy a tree, all trees under one limit of concurrent expansions.
+
+    Args:
+        reward_tests: "all" on training problems, "public" wherever private tests only judge.
+        journal: every ask, tell and fail is appended; trees already in it are replayed.
+        ordered: waves told in the order asked, so that a seed gives the same tree every time;
+            False tells nodes as they complete, which keeps a slow endpoint busier.
+    """
+
+    def __init__(
+        self,
+        team: Team,
+        verifier: Verifier,
+        search: SearchConfig,
+        *,
+        seed: int,
+        reward: RewardKind = "binary",
+        reward_tests: TestSet = "public",
+        journal: Journal | None = None,
+        ordered: bool = True,
+    ) -> None:
+        self.team = team
+        self.verifier = verifier
+        self.search = search
+        self.seed = seed
+        self.reward: RewardKind = reward
+        self.reward_tests: TestSet = reward_tests
+        self.journal = journal
+        self.ordered = ordered
+        self._limiter = asyncio.Semaphore(search.concurrency)
+
+    async def tree(
+        self, tree_id: str, problem: Problem, on_node: NodeHook | None = None
+    ) -> TreeResult:
+        """Search one problem.
+
+        Raises:
+            EndpointDownError: every first expansion failed because an endpoint is down.
+        """
+        strategy = make_strategy(
+            self.search, list(self.team.agents), seed=derive(self.seed, tree_id)
+        )
+        return await run_tree(
+            tree_id,
+            strategy,
+            self.expand_for(problem, tree_id, on_node),
+            budget=self.search.nodes,
+            in_flight=self.search.in_flight,
+            journal=self.journal.tree(tree_id) if self.journal else None,
+            limiter=self._limiter,
+            ordered=self.ordered,
+            stop_on_success=self.search.stop_on_success,
+        )
+
+    async def forest(
+        self, jobs: Sequence[tuple[str, Problem]], on_node: NodeHook | None = None
+    ) -> list[TreeResult]:
+        """Search many problems at once; results in the order of `jobs`.
+
+        One failing tree cancels the others and propagates; failed requests do not fail a tree.
+        """
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self.tree(t, p, on_node)) for t, p in jobs]
+        return [task.result() for task in tasks]
+
+    def expand_for(
+        self, problem: Problem, tree_id: str, on_node: NodeHook | None = None
+    ) -> Callable[[Expansion, Node | None], Awaitable[Node]]:
+        """The coroutine that turns an expansion of this problem's tree into a judged node."""
+
+        async def expand(expansion: Expansion, parent: Node | None) -> Node:
+            agent = self.team.agents[expansion.agent]
+            prompt = build_prompt(
+                problem,
+                style=agent.policy.prompt_style,
+                system_prompt=agent.role.system_prompt,
+                parent=parent,
+            )
+            seed = derive(self.seed, tree_id, expansion.node_id)
+            generation = await agent.generate(prompt, seed=seed)
+            code = extract_code(generation.text)
+            verdict = await self._judge(problem, code, f"{tree_id}#{expansion.node_id}")
+            node = Node(
+                tree_id=tree_id,
+                node_id=expansion.node_id,
+                parent_id=expansion.parent_id,
+                depth=expansion.depth,
+                agent=expansion.agent,
+                action=expansion.action,
+                prompt=prompt,
+                generation=generation,
+                code=code,
+                verdict=verdict,
+                reward=reward_of(verdict, self.reward),
+            )
+            if on_node is not None:
+                on_node(node)
+            return node
+
+        return expand
+
+    async def _judge(self, problem: Problem, code: str | None, verdict_id: str) -> Verdict:
+        if code is not None and not problem.tests(self.reward_tests):
+            return Verdict(
+                id=verdict_id, problem_id=problem.id, status=Status.PASSED, passed=0, total=0
+            )
+        return await self.verifier.verify(
+            problem,
+            code,
+            tests=self.reward_tests,
+            early_stop=self.reward == "binary",
+            id=verdict_id,
+        )

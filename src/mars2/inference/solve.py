@@ -1,0 +1,55 @@
+"""Solve one problem with a team: search, pick, and say whether the private tests agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mars2.agents.team import Team
+from mars2.config import RunConfig
+from mars2.inference.rollout import NodeHook, Rollout
+from mars2.inference.select import select
+from mars2.search.journal import Journal
+from mars2.search.runner import TreeResult
+from mars2.types import Node, Problem, Verdict
+from mars2.verifier import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The answer of a search. `final` is the verdict on all tests (None without an answer)."""
+
+    node: Node | None
+    tree: TreeResult
+    final: Verdict | None
+
+    @property
+    def solved(self) -> bool:
+        """True if the answer passes every test there is."""
+        return self.final is not None and self.final.ok
+
+
+async def solve(
+    problem: Problem,
+    team: Team,
+    verifier: Verifier,
+    config: RunConfig,
+    *,
+    tree_id: str | None = None,
+    journal: Journal | None = None,
+    on_node: NodeHook | None = None,
+) -> Solution:
+    """Search with public tests as reward and judge the selected node on all tests.
+
+    Args:
+        config: `search` (budget `search.nodes`) and `seed`.
+
+    Raises:
+        EndpointDownError: no request got through.
+    """
+    rollout = Rollout(
+        team, verifier, config.search, seed=config.seed, journal=journal, ordered=False
+    )
+    tree = await rollout.tree(tree_id or problem.id, problem, on_node)
+    node = select(tree.nodes)
+    final = await verifier.verify(problem, node.code, id=tree.tree_id) if node else None
+    return Solution(node=node, tree=tree, final=final)
