@@ -1,0 +1,153 @@
+"""`mars2 eval`: pass@1 of each agent, Pass@1(MCTS) and Pass@N of the team."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mars2.agents.team import build_team
+from mars2.cli.options import chosen, config_options, json_option, prepare_out, run_async
+from mars2.cli.output import Output, percent
+from mars2.config import RunConfig
+from mars2.errors import ResumeError, UsageError
+from mars2.evaluation.evaluate import EvalResult, evaluate
+from mars2.problems import load
+from mars2.search.journal import Journal
+from mars2.types import Node, Problem
+from mars2.verifier import Verifier
+
+
+@click.command(name="eval")
+@click.argument("source")
+@config_options
+@click.option("--budget", type=click.IntRange(min=1), help="Nodes of the team's tree [16].")
+@click.option("--samples", type=click.IntRange(min=1), help="First attempts an agent [4].")
+@click.option("--strategy", type=click.Choice(["ab-mcts", "repeated", "sequential"]))
+@click.option("--difficulty", help="Only problems of this difficulty.")
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N problems.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep config, journal and results here.",
+)
+@click.option("--resume", is_flag=True, help="Go on in --out where an earlier call stopped.")
+@json_option
+def command(
+    source: str,
+    budget: int | None,
+    samples: int | None,
+    strategy: str | None,
+    difficulty: str | None,
+    limit: int | None,
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+    **shared: Any,
+) -> None:
+    """Evaluate a team on the problems of SOURCE; private tests only judge."""
+    output = Output(as_json)
+    config = chosen(shared).resolve(
+        eval__nodes=budget, eval__samples=samples, search__strategy=strategy
+    )
+    if not config.agents:
+        raise UsageError("no agents: give --agent NAME=BACKEND:MODEL[@URL], or a --config")
+    if resume and out is None:
+        raise UsageError("--resume needs --out, the directory to go on in")
+    problems = load(source, difficulty=difficulty, limit=limit)
+    if out is not None and not (resume and out.exists()):
+        prepare_out(out)
+    started = time.monotonic()
+    result = run_async(_run(config, source, problems, out, resume, output))
+    summary = result.summary(resamples=config.eval.bootstrap, seed=config.seed)
+    report = {
+        "source": source,
+        "problems": len(problems),
+        "nodes": config.eval.nodes,
+        "samples": config.eval.samples,
+        "strategy": config.search.strategy,
+        **summary,
+        "masked": result.masked,
+        "seconds": round(time.monotonic() - started, 1),
+        "run_dir": str(out) if out else None,
+    }
+    if out is not None:
+        write_json(out / "results.json", report | {"outcomes": result.to_json()})
+    if as_json:
+        output.data(report)
+    else:
+        show_summary(output, f"{source}: {len(problems)} problems", summary, config)
+        if result.masked:
+            output.show(f"{result.masked} attempts or nodes were lost and are not counted")
+        output.show(f"{report['seconds']} s")
+
+
+async def _run(
+    config: RunConfig,
+    source: str,
+    problems: list[Problem],
+    out: Path | None,
+    resume: bool,
+    output: Output,
+) -> EvalResult:
+    team = build_team(config.agents)
+    try:
+        header = {
+            "kind": "eval",
+            "config": config.digest(),
+            "source": source,
+            "problems": len(problems),
+        }
+        journal = None
+        if out is not None:
+            if resume and not (out / "journal.jsonl").exists() and any(out.iterdir()):
+                raise ResumeError(f"--out {out}: holds no journal of an evaluation to go on with")
+            out.mkdir(parents=True, exist_ok=True)
+            write_json(out / "config.json", config.model_dump(mode="json"))
+            journal = Journal.open(out / "journal.jsonl", header)
+        total = len(problems) * (config.eval.samples * len(config.agents) + config.eval.nodes)
+        try:
+            async with Verifier(config.verifier) as verifier:
+                with output.progress("eval", total) as advance:
+
+                    def on_node(_: Node) -> None:
+                        advance()
+
+                    return await evaluate(
+                        team,
+                        problems,
+                        verifier,
+                        config,
+                        journal=journal,
+                        ordered=False,
+                        on_node=on_node,
+                    )
+        finally:
+            if journal is not None:
+                journal.close()
+    finally:
+        await team.aclose()
+
+
+def show_summary(output: Output, title: str, summary: dict[str, Any], config: RunConfig) -> None:
+    """The headline table: a row an agent, then the team."""
+    rows: list[list[str]] = []
+    for name, agent in summary["agents"].items():
+        more = [f"{k} {v:.3f}" for k, v in agent.items() if k.startswith("pass@") and k != "pass@1"]
+        rows.append([name, "pass@1", percent(agent["pass@1"], agent["ci95"]), ", ".join(more)])
+    team = summary["team"]
+    names = {"pass@1(mcts)": "Pass@1(MCTS)", "pass@n": f"Pass@N (N = {config.eval.nodes})"}
+    for key, name in names.items():
+        if key in team:
+            rows.append(["team", name, percent(team[key], team["ci95"][key]), ""])
+    output.table(title, ["who", "metric", "value [95 % interval]", "also"], rows)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file so that a reader never sees half of it."""
+    temporary = path.with_suffix(path.suffix + ".tmp")
+    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,86 @@
+"""The `mars2` command: exit 0 ok, 1 failed, 2 usage, 130 interrupted."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+from mars2 import __version__
+from mars2.errors import Mars2Error
+
+COMMANDS = {
+    "quickstart": "quickstart",
+    "solve": "solve",
+    "eval": "evaluate",
+    "train": "train",
+    "verify": "verify",
+    "problems": "problems",
+    "lab": "lab",
+    "doctor": "doctor",
+}
+"""Command name → module of this package that defines it as `command`."""
+
+
+class LazyGroup(click.Group):
+    """Imports a command's module only when that command runs, so that `--help` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"mars2.cli.{COMMANDS[name]}").command
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mars2")
+def cli() -> None:
+    """MARS²: several language models solve programming problems in one search tree, and learn.
+
+    Start with `mars2 quickstart`: a real multi-agent train on a CPU, in minutes.
+    """
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: turns expected errors into one clear message and an exit code."""
+    try:
+        result = cli.main(args=argv, prog_name="mars2", standalone_mode=False)
+        code = result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        code = 130
+    except Mars2Error as error:
+        click.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader (head, less) has gone; nothing is left to tell it
+        code = 1
+    except BaseExceptionGroup as group:
+        known = _first_known(group)
+        if known is None:
+            raise
+        click.echo(f"error: {known}", err=True)
+        code = known.exit_code
+    sys.exit(code)
+
+
+def _first_known(group: BaseExceptionGroup) -> Mars2Error | None:
+    """The first expected error inside a task group's failure, if all of them are expected."""
+    expected, unexpected = group.split(Mars2Error)
+    if unexpected is not None or expected is None:
+        return None
+    error: BaseException = expected
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error if isinstance(error, Mars2Error) else None
+
+
+if __name__ == "__main__":
+    main()

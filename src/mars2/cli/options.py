@@ -1,0 +1,142 @@
+"""Options that several commands share, and how they become one RunConfig."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from mars2.agents.spec import parse_agent
+from mars2.config import RunConfig, load_config
+from mars2.errors import UsageError
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+def json_option(command: F) -> F:
+    """`--json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Machine-readable on stdout, the rest on stderr."
+    )(command)
+
+
+def config_options(command: F) -> F:
+    """`--config`, `--set`, `--seed`, `--agent`, `--role`, `--temperature`, `--max-tokens`."""
+    for option in (
+        click.option("--max-tokens", type=int, help="Output limit of every --agent."),
+        click.option("--temperature", type=float, help="Temperature of every --agent."),
+        click.option(
+            "--role",
+            "roles",
+            multiple=True,
+            metavar="NAME=ROLE",
+            help="Role of an agent (repeatable).",
+        ),
+        click.option(
+            "--agent",
+            "agents",
+            multiple=True,
+            metavar="[NAME=]BACKEND:MODEL[@URL]",
+            help="An agent (repeatable); equal specs share one set of weights.",
+        ),
+        click.option("--seed", type=int, help="Seed of everything drawn in the run."),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Override a setting, for example --set search.nodes=16 (repeatable).",
+        ),
+        click.option(
+            "--config",
+            "config_path",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Settings as TOML.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the shared options said; `resolve` makes one RunConfig of it."""
+
+    config_path: Path | None = None
+    overrides: tuple[str, ...] = ()
+    seed: int | None = None
+    agents: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+    def resolve(self, base: dict[str, Any] | None = None, **forced: Any) -> RunConfig:
+        """Command line over file over `base` over defaults.
+
+        Args:
+            forced: dotted settings from a command's own options (`search.nodes` as
+                `search__nodes`); None leaves the setting alone.
+
+        Raises:
+            ConfigError: bad file, key or value.
+            AgentSpecError: an unusable `--agent`.
+            UsageError: a `--role` for an agent that is not in the team.
+        """
+        config = load_config(self.config_path, self.overrides, base)
+        data = config.model_dump()
+        if self.seed is not None:
+            data["seed"] = self.seed
+        if self.agents:
+            data["agents"] = self._agents()
+        self._assign_roles(data["agents"])
+        for key, value in forced.items():
+            if value is not None:
+                section, _, name = key.partition("__")
+                data[section][name] = value
+        return load_config(base=data)
+
+    def _agents(self) -> list[dict[str, Any]]:
+        sampling = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        given = {k: v for k, v in sampling.items() if v is not None}
+        return [parse_agent(text).model_dump() | given for text in self.agents]
+
+    def _assign_roles(self, agents: list[dict[str, Any]]) -> None:
+        by_name = {a["name"]: a for a in agents}
+        for item in self.roles:
+            name, sep, role = item.partition("=")
+            if not sep or not role:
+                raise UsageError(f"--role {item!r}: write it as NAME=ROLE")
+            if name not in by_name:
+                raise UsageError(
+                    f"--role {item!r}: no agent is called {name!r}; the team has "
+                    f"{', '.join(by_name) or 'no agents'}"
+                )
+            by_name[name]["role"] = role
+
+
+def chosen(kwargs: dict[str, Any]) -> Chosen:
+    """Take the shared options out of a command's keyword arguments."""
+    return Chosen(**{f.name: kwargs.pop(f.name) for f in fields(Chosen)})
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; Ctrl-C cancels it and surfaces as KeyboardInterrupt."""
+    return asyncio.run(work)
+
+
+def prepare_out(out: Path | None) -> Path | None:
+    """Check that an output directory is new or empty, before anything is written.
+
+    Raises:
+        UsageError: it has content, or is a file.
+    """
+    if out is None:
+        return None
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"--out {out}: it already has content; give a new directory")
+    return out

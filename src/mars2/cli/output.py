@@ -1,0 +1,114 @@
+"""Where output goes: data on stdout, everything else on stderr; rich on a terminal only."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+Advance = Callable[[], None]
+
+
+class Output:
+    """One command's output. With `as_json`, stdout carries only `data()` objects."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.as_json = as_json
+        self._log = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._out = Console(
+            stderr=as_json, highlight=False, soft_wrap=not sys.stdout.isatty(), emoji=False
+        )
+
+    def log(self, text: str) -> None:
+        """A progress line for people, on stderr."""
+        self._log.print(text, markup=False)
+
+    def show(self, text: str) -> None:
+        """A result for people: stdout, or stderr when stdout belongs to `--json`."""
+        self._out.print(text, markup=False)
+
+    def data(self, value: Any) -> None:
+        """One JSON object on its own line of stdout."""
+        sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        """A table for people; plain Markdown when stdout is not a terminal."""
+        cells = [[str(c) for c in row] for row in rows]
+        if self._out.is_terminal:
+            table = Table(title=title, title_justify="left")
+            for column in columns:
+                table.add_column(column, overflow="fold")
+            for row in cells:
+                table.add_row(*row)
+            self._out.print(table, markup=False)
+            return
+        self.show(title + "\n")
+        widths = [max(len(c), *(len(r[i]) for r in cells), 3) for i, c in enumerate(columns)]
+        for line in (list(columns), ["-" * w for w in widths], *cells):
+            self.show("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |")
+        self.show("")
+
+    @contextmanager
+    def progress(self, what: str, total: int) -> Iterator[Advance]:
+        """A bar on a terminal; elsewhere a line at every tenth of `total`."""
+        if self._log.is_terminal:
+            bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=self._log,
+                transient=True,
+            )
+            with bar:
+                task = bar.add_task(what, total=total)
+                yield lambda: bar.advance(task)
+            return
+        done = 0
+        tenth = max(1, total // 10)
+
+        def advance() -> None:
+            nonlocal done
+            done += 1
+            if done % tenth == 0 or done == total:
+                self.log(f"{what}: {done}/{total}")
+
+        yield advance
+
+
+def percent(value: float, interval: Sequence[float] | None = None) -> str:
+    """`0.52 [0.48, 0.56]`, or a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    if interval is None:
+        return f"{value:.3f}"
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinities as null: JSON has no word for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return value

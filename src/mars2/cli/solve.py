@@ -1,0 +1,152 @@
+"""`mars2 solve`: one problem, a team, a budget; prints the winning program."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mars2.agents.team import build_team
+from mars2.cli.options import chosen, config_options, json_option, run_async
+from mars2.cli.output import Output
+from mars2.cli.problems import find_problem
+from mars2.config import RunConfig
+from mars2.errors import UsageError
+from mars2.inference.solve import Solution, solve
+from mars2.problems.markdown import problem_from_statement
+from mars2.types import Node, Problem
+from mars2.verifier import Verifier
+
+NO_AGENT = """no agent was given, and the environment names no endpoint. Do one of these:
+  --agent coder=openai:MODEL@http://localhost:8000/v1   a vLLM, SGLang, llama.cpp server
+  --agent coder=openai:MODEL@http://localhost:11434/v1  Ollama
+  --agent coder=hf:DIRECTORY_OR_HUB_ID                  in this process (pip install 'mars2[hf]')
+  export OPENAI_BASE_URL=… OPENAI_API_KEY=… OPENAI_MODEL=…   then no --agent is needed"""
+
+
+@click.command(name="solve")
+@click.argument("problem")
+@config_options
+@click.option("--budget", type=click.IntRange(min=1), help="Nodes of the tree [8].")
+@click.option("--source", help="Where PROBLEM's id is looked up [builtin].")
+@click.option(
+    "--tests",
+    "tests_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Tests of a statement read from a file or stdin: JSON or JSON lines.",
+)
+@click.option("--entry-point", help="Function that functional tests call.")
+@json_option
+def command(
+    problem: str,
+    budget: int | None,
+    source: str | None,
+    tests_path: Path | None,
+    entry_point: str | None,
+    as_json: bool,
+    **shared: Any,
+) -> int:
+    """Solve PROBLEM: an id, a Markdown file with the statement, or - for stdin.
+
+    Exits 0 if the answer passes all tests, 1 if not.
+    """
+    output = Output(as_json)
+    task = _read_problem(problem, source, tests_path, entry_point)
+    config = chosen(shared).resolve(search__nodes=budget)
+    config = config.model_copy(
+        update={"search": config.search.model_copy(update={"stop_on_success": True})}
+    )
+    if not config.agents:
+        config = config.model_copy(update={"agents": [_agent_of_environment()]})
+    started = time.monotonic()
+    solution = run_async(_run(task, config, output))
+    seconds = round(time.monotonic() - started, 1)
+    if as_json:
+        output.data(_report(task, solution) | {"seconds": seconds})
+    else:
+        _show(output, task, solution, seconds)
+    return 0 if solution.solved else 1
+
+
+def _read_problem(
+    name: str, source: str | None, tests_path: Path | None, entry_point: str | None
+) -> Problem:
+    is_file = name == "-" or name.endswith((".md", ".txt"))
+    if not is_file:
+        if tests_path is not None:
+            raise UsageError("--tests goes with a statement from a file (.md, .txt) or stdin (-)")
+        return find_problem(name, source)
+    if tests_path is None:
+        raise UsageError(f"{name}: a statement needs tests to search by: give --tests FILE")
+    if name == "-":
+        text = sys.stdin.read()
+    else:
+        try:
+            text = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"statement {name} cannot be read: {error}") from None
+    identity = "stdin" if name == "-" else Path(name).stem
+    return problem_from_statement(text, tests_path, id=identity, entry_point=entry_point)
+
+
+def _agent_of_environment() -> Any:
+    from mars2.agents.spec import parse_agent
+
+    model = os.environ.get("OPENAI_MODEL")
+    if not (os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_KEY")):
+        raise UsageError(NO_AGENT)
+    if not model:
+        raise UsageError(
+            "the environment names an endpoint but no model: set OPENAI_MODEL, or give "
+            "--agent coder=openai:MODEL"
+        )
+    return parse_agent(f"coder=openai:{model}")
+
+
+async def _run(problem: Problem, config: RunConfig, output: Output) -> Solution:
+    team = build_team(config.agents)
+    try:
+        async with Verifier(config.verifier) as verifier:
+
+            def on_node(node: Node) -> None:
+                under = f"refines {node.parent_id}" if node.parent_id else "first attempt"
+                output.log(
+                    f"{'  ' * (node.depth - 1)}node {node.node_id} ({under}) {node.agent}: "
+                    f"{node.verdict.status}, {node.verdict.passed}/{node.verdict.total} public"
+                )
+
+            return await solve(problem, team, verifier, config, on_node=on_node)
+    finally:
+        await team.aclose()
+
+
+def _report(problem: Problem, solution: Solution) -> dict[str, Any]:
+    node, final = solution.node, solution.final
+    return {
+        "problem": problem.id,
+        "solved": solution.solved,
+        "code": node.code if node else None,
+        "agent": node.agent if node else None,
+        "node": node.node_id if node else None,
+        "status": final.status if final else None,
+        "passed": final.passed if final else 0,
+        "total": len(problem.tests("all")),
+        "nodes": len(solution.tree.nodes),
+        "failed_requests": len(solution.tree.failed),
+    }
+
+
+def _show(output: Output, problem: Problem, solution: Solution, seconds: float) -> None:
+    if solution.node is None:
+        output.show(f"{problem.id}: no program was written in {len(solution.tree.nodes)} nodes")
+        return
+    output.show((solution.node.code or "").rstrip() + "\n")
+    verdict = "passes all tests" if solution.solved else f"fails: {solution.final and solution.final.status}"
+    output.log(
+        f"{problem.id}: node {solution.node.node_id} by {solution.node.agent} {verdict} "
+        f"({len(solution.tree.nodes)} nodes, {seconds} s)"
+    )
