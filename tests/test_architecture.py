@@ -1,0 +1,119 @@
+"""The structure that docs/architecture.md promises: one-way imports, a core without torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "mars2"
+
+# Part → the parts it may import at any level (its own part and the base are always allowed).
+BASE = {"types", "config", "errors"}
+ALLOWED: dict[str, set[str]] = {
+    "types": set(),
+    "errors": set(),
+    "config": set(),
+    "problems": {"lab"},  # lab families are a problem source, imported when asked for
+    "search": set(),
+    "verifier": {"prompts", "problems"},
+    "prompts": {"problems"},
+    "agents": {"prompts", "lab", "search"},
+    "inference": {"agents", "problems", "prompts", "search", "verifier"},
+    "evaluation": {"agents", "inference", "problems", "prompts", "search", "verifier"},
+    "training": {"agents", "inference", "problems", "search", "verifier", "prompts"},
+    "lab": {"agents", "problems", "prompts", "training", "verifier", "search"},
+    "cli": {
+        "agents",
+        "evaluation",
+        "inference",
+        "lab",
+        "problems",
+        "prompts",
+        "search",
+        "training",
+        "verifier",
+    },
+}
+HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "ray", "vllm"}
+CORE = (
+    "mars2.cli.main",
+    "mars2.cli.solve",
+    "mars2.cli.evaluate",
+    "mars2.cli.verify",
+    "mars2.cli.problems",
+    "mars2.cli.lab",
+    "mars2.cli.doctor",
+    "mars2.agents.openai",
+    "mars2.agents.scripted",
+    "mars2.evaluation.evaluate",
+    "mars2.inference.solve",
+    "mars2.lab.families",
+    "mars2.problems",
+    "mars2.prompts",
+    "mars2.prompts.micro",
+    "mars2.search.runner",
+    "mars2.training.credit",
+    "mars2.verifier",
+)
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported_parts(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [node.module]
+            if node.module == "mars2":
+                names = [f"mars2.{a.name}" for a in node.names]
+        found |= {n.split(".")[1] for n in names if n.startswith("mars2.")}
+    return found
+
+
+MODULES = sorted(p for p in PACKAGE.rglob("*.py") if p != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    part = part_of(path)
+    allowed = ALLOWED[part] | BASE | {part, "__version__"}
+    assert imported_parts(path) <= allowed
+
+
+def test_search_knows_no_model() -> None:
+    for path in (PACKAGE / "search").rglob("*.py"):
+        assert imported_parts(path) <= {"search", *BASE}
+
+
+def test_the_core_imports_no_torch() -> None:
+    """In a fresh interpreter in which importing a heavy package is an error."""
+    script = (
+        "import sys\n"
+        f"heavy = {HEAVY!r}\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in heavy:\n"
+        "            raise ImportError('the core imported ' + name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "import importlib\n"
+        f"for name in {CORE!r}:\n"
+        "    importlib.import_module(name)\n"
+        "assert not heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_files_stay_readable() -> None:
+    lengths = {p: len(p.read_text(encoding="utf-8").splitlines()) for p in MODULES}
+    assert {str(p): n for p, n in lengths.items() if n > 450} == {}
