@@ -1,4 +1,4 @@
-"""Easy stdin problems, part 1: sums, counting and simple text."""
+"""Easy stdin problems, part 1: from "Ledger balance" to "Parking fee"."""
 
 from spec import P
 
@@ -341,6 +341,53 @@ else:
                 "min(counts, key=lambda name: (-counts[name], name))",
                 "max(counts, key=lambda name: (counts[name], name))",
             ),
+        ],
+    ),
+    P(
+        id="builtin/parking-fee",
+        difficulty="easy",
+        title="Parking fee",
+        statement="""\
+A car park charges for each started hour: 200 cents for the first one, 150 for each further one,
+but never more than 1200 cents for one full period of 24 hours; after 24 hours a new period begins
+with a first hour again. Up to 10 minutes in total are free. Read q (1 <= q <= 100), then q lines
+with the minutes parked (0 <= m <= 10^6). Print each fee in cents on its own line.""",
+        public=[
+            ("3\n10\n11\n61\n", "0\n200\n350\n"),
+            ("2\n1440\n1441\n", "1200\n1400\n"),
+        ],
+        private=[
+            "1\n0\n",
+            "2\n60\n120\n",
+            "3\n9\n10\n12\n",
+            "2\n59\n121\n",
+            "4\n420\n421\n460\n480\n",
+            "3\n481\n600\n1439\n",
+            "3\n1450\n1451\n1500\n",
+            "2\n1501\n2880\n",
+            "3\n2881\n1000000\n999999\n",
+            "100\n" + "\n".join(str(i * 29) for i in range(100)) + "\n",
+        ],
+        reference=(
+            ref := r"""def fee(minutes):
+    if minutes <= 10:
+        return 0
+    days, rest = divmod(minutes, 1440)
+    hours = (rest + 59) // 60
+    part = min(1200, 200 + 150 * (hours - 1)) if hours else 0
+    return days * 1200 + part
+
+
+for _ in range(int(input())):
+    print(fee(int(input())))
+"""
+        ),
+        wrong=[
+            ref.replace("(rest + 59) // 60", "rest // 60 + 1"),
+            ref.replace("minutes <= 10", "minutes < 10"),
+            ref.replace("if hours else 0", "if rest > 10 else 0"),
+            ref.replace("min(1200, 200 + 150 * (hours - 1))", "200 + 150 * (hours - 1)"),
+            ref.replace(" if hours else 0", ""),
         ],
     ),
 ]

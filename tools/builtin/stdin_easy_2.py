@@ -1,4 +1,4 @@
-"""Easy stdin problems, part 2: exact money, runs, simple rules."""
+"""Easy stdin problems, part 2: from "Exact receipt" to "Shift cipher"."""
 
 from spec import P
 
@@ -101,53 +101,6 @@ for ch in dict.fromkeys(s):
     out += (str(n) if n > 1 else "") + ch
 print(out or "empty")
 """,
-        ],
-    ),
-    P(
-        id="builtin/parking-fee",
-        difficulty="easy",
-        title="Parking fee",
-        statement="""\
-A car park charges for each started hour: 200 cents for the first one, 150 for each further one,
-but never more than 1200 cents for one full period of 24 hours; after 24 hours a new period begins
-with a first hour again. Up to 10 minutes in total are free. Read q (1 <= q <= 100), then q lines
-with the minutes parked (0 <= m <= 10^6). Print each fee in cents on its own line.""",
-        public=[
-            ("3\n10\n11\n61\n", "0\n200\n350\n"),
-            ("2\n1440\n1441\n", "1200\n1400\n"),
-        ],
-        private=[
-            "1\n0\n",
-            "2\n60\n120\n",
-            "3\n9\n10\n12\n",
-            "2\n59\n121\n",
-            "4\n420\n421\n460\n480\n",
-            "3\n481\n600\n1439\n",
-            "3\n1450\n1451\n1500\n",
-            "2\n1501\n2880\n",
-            "3\n2881\n1000000\n999999\n",
-            "100\n" + "\n".join(str(i * 29) for i in range(100)) + "\n",
-        ],
-        reference=(
-            ref := r"""def fee(minutes):
-    if minutes <= 10:
-        return 0
-    days, rest = divmod(minutes, 1440)
-    hours = (rest + 59) // 60
-    part = min(1200, 200 + 150 * (hours - 1)) if hours else 0
-    return days * 1200 + part
-
-
-for _ in range(int(input())):
-    print(fee(int(input())))
-"""
-        ),
-        wrong=[
-            ref.replace("(rest + 59) // 60", "rest // 60 + 1"),
-            ref.replace("minutes <= 10", "minutes < 10"),
-            ref.replace("if hours else 0", "if rest > 10 else 0"),
-            ref.replace("min(1200, 200 + 150 * (hours - 1))", "200 + 150 * (hours - 1)"),
-            ref.replace(" if hours else 0", ""),
         ],
     ),
     P(
@@ -358,6 +311,63 @@ for i, row in enumerate(rows):
 else:
     print("sold out")
 """,
+        ],
+    ),
+    P(
+        id="builtin/shift-cipher-lines",
+        difficulty="easy",
+        title="Shift cipher",
+        statement="""\
+The first line holds an integer k (-1000 <= k <= 1000). For each further line of the input print
+the line with every letter moved k places along the alphabet, wrapping around and keeping its
+case; all other characters stay as they are. The input has at least one such line and no line
+starts or ends with a blank.""",
+        public=[("1\nAbz!\nxyz\n", "Bca!\nyza\n"), ("-1\na B\n", "z A\n")],
+        private=[
+            "0\nSame text.\n",
+            "26\nSame text again\n",
+            "13\nHello, World 42\n",
+            "-3\nabc ABC xyz XYZ\n",
+            "27\nzZaA\n",
+            "-27\nzZaA\n",
+            "1000\nThe Quick Brown Fox\n[~`@{]\n",
+            "-1000\nThe Quick Brown Fox\n",
+            "5\nMNOPQRSTUVWXYZ\nmnopqrstuvwxyz\n0123456789\n",
+        ],
+        reference=(
+            ref := r"""import sys
+k = int(sys.stdin.readline())
+for line in sys.stdin:
+    out = ""
+    for ch in line.rstrip("\n"):
+        if "a" <= ch <= "z":
+            ch = chr((ord(ch) - 97 + k) % 26 + 97)
+        elif "A" <= ch <= "Z":
+            ch = chr((ord(ch) - 65 + k) % 26 + 65)
+        out += ch
+    print(out)
+"""
+        ),
+        wrong=[
+            ref.replace("(ord(ch) - 65 + k) % 26 + 65", "(ord(ch) - 97 + k) % 26 + 97"),
+            ref.replace('        if "a" <= ch <= "z"', '        if "a" <= ch < "z"'),
+            r"""import sys
+k = int(sys.stdin.readline())
+for line in sys.stdin:
+    out = ""
+    for ch in line.rstrip("\n"):
+        if ch.isalpha():
+            last = 122 if ch.islower() else 90
+            code = ord(ch) + k
+            if code > last:
+                code -= 26
+            if code < last - 25:
+                code += 26
+            ch = chr(code % 1114112)
+        out += ch
+    print(out)
+""",
+            ref.replace('elif "A" <= ch <= "Z"', 'elif ch == "A"'),
         ],
     ),
 ]

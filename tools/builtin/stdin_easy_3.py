@@ -1,68 +1,8 @@
-"""Easy stdin problems, part 3: ciphers, tables, shapes and streaks."""
+"""Easy stdin problems, part 3: from "Ragged columns" to "Next mirror number"."""
 
 from spec import P
 
 PROBLEMS = [
-    P(
-        id="builtin/shift-cipher-lines",
-        difficulty="easy",
-        title="Shift cipher",
-        statement="""\
-The first line holds an integer k (-1000 <= k <= 1000). For each further line of the input print
-the line with every letter moved k places along the alphabet, wrapping around and keeping its
-case; all other characters stay as they are. The input has at least one such line and no line
-starts or ends with a blank.""",
-        public=[("1\nAbz!\nxyz\n", "Bca!\nyza\n"), ("-1\na B\n", "z A\n")],
-        private=[
-            "0\nSame text.\n",
-            "26\nSame text again\n",
-            "13\nHello, World 42\n",
-            "-3\nabc ABC xyz XYZ\n",
-            "27\nzZaA\n",
-            "-27\nzZaA\n",
-            "1000\nThe Quick Brown Fox\n[~`@{]\n",
-            "-1000\nThe Quick Brown Fox\n",
-            "5\nMNOPQRSTUVWXYZ\nmnopqrstuvwxyz\n0123456789\n",
-        ],
-        reference=(
-            ref := r"""import sys
-k = int(sys.stdin.readline())
-for line in sys.stdin:
-    out = ""
-    for ch in line.rstrip("\n"):
-        if "a" <= ch <= "z":
-            ch = chr((ord(ch) - 97 + k) % 26 + 97)
-        elif "A" <= ch <= "Z":
-            ch = chr((ord(ch) - 65 + k) % 26 + 65)
-        out += ch
-    print(out)
-"""
-        ),
-        wrong=[
-            ref.replace("(ord(ch) - 65 + k) % 26 + 65", "(ord(ch) - 97 + k) % 26 + 97"),
-            ref.replace('        if "a" <= ch <= "z"', '        if "a" <= ch < "z"'),
-            r"""import sys
-k = int(sys.stdin.readline())
-for line in sys.stdin:
-    out = ""
-    for ch in line.rstrip("\n"):
-        if ch.isalpha():
-            last = 122 if ch.islower() else 90
-            code = ord(ch) + k
-            if code > last:
-                code -= 26
-            if code < last - 25:
-                code += 26
-            ch = chr(code % 1114112)
-        out += ch
-    print(out)
-""",
-            ref.replace(
-                '        elif "A" <= ch <= "Z":\n            ch = chr((ord(ch) - 65 + k) % 26 + 65)\n',
-                "",
-            ),
-        ],
-    ),
     P(
         id="builtin/ragged-columns",
         difficulty="easy",
