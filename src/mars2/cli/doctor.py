@@ -32,7 +32,9 @@ def command(as_json: bool) -> int:
         "mars2": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "extras": {name: _extra(modules) for name, modules in EXTRAS.items()},
         "cuda": _cuda(),
         "sandbox": isolation_level().to_json(),
@@ -102,5 +104,3 @@ def _words(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(str(v) for v in value) or "none"
     return str(value)
-
-

@@ -56,4 +56,6 @@ def build_command(out: Path, seed: int, only: str | None, as_json: bool) -> None
         if as_json:
             output.data(card)
         else:
-            output.show(f"{card['name']}: {card['parameters']:,} parameters in {out / card['name']}")
+            output.show(
+                f"{card['name']}: {card['parameters']:,} parameters in {out / card['name']}"
+            )

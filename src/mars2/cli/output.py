@@ -46,9 +46,7 @@ class Output:
         sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
-    def table(
-        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]
-    ) -> None:
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table for people; plain Markdown when stdout is not a terminal."""
         cells = [[str(c) for c in row] for row in rows]
         if self._out.is_terminal:
@@ -62,7 +60,9 @@ class Output:
         self.show(title + "\n")
         widths = [max(len(c), *(len(r[i]) for r in cells), 3) for i, c in enumerate(columns)]
         for line in (list(columns), ["-" * w for w in widths], *cells):
-            self.show("| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |")
+            self.show(
+                "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
+            )
         self.show("")
 
     @contextmanager

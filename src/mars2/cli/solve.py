@@ -145,7 +145,11 @@ def _show(output: Output, problem: Problem, solution: Solution, seconds: float) 
         output.show(f"{problem.id}: no program was written in {len(solution.tree.nodes)} nodes")
         return
     output.show((solution.node.code or "").rstrip() + "\n")
-    verdict = "passes all tests" if solution.solved else f"fails: {solution.final and solution.final.status}"
+    verdict = (
+        "passes all tests"
+        if solution.solved
+        else f"fails: {solution.final and solution.final.status}"
+    )
     output.log(
         f"{problem.id}: node {solution.node.node_id} by {solution.node.agent} {verdict} "
         f"({len(solution.tree.nodes)} nodes, {seconds} s)"

@@ -108,7 +108,9 @@ def read_submissions(path: Path) -> list[Submission]:
             field = ".".join(str(p) for p in issue["loc"]) or "row"
             raise UsageError(f"{path}, row {number}, {field}: {issue['msg']}") from None
         if row.id in seen:
-            raise UsageError(f"{path}, row {number}: id {row.id!r} is already in row {seen[row.id]}")
+            raise UsageError(
+                f"{path}, row {number}: id {row.id!r} is already in row {seen[row.id]}"
+            )
         seen[row.id] = number
         rows.append(row)
     if not rows:
