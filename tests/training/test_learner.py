@@ -1,0 +1,214 @@
+"""One policy's updates: exact accumulation, schedule, guards, determinism, separation."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from training_kit import samples, tiny_llama, tiny_neox
+
+from mars2.config import LearnerConfig, ObjectiveConfig
+from mars2.errors import TrainingError
+from mars2.training.forward import output_logprobs
+from mars2.training.learner import Learner
+from mars2.training.schedule import learning_rate
+
+
+def learner(policy="p", model=None, objective=None, **settings) -> Learner:
+    settings = {"lr": 1e-2, **settings}
+    return Learner(
+        policy,
+        model or tiny_llama(),
+        LearnerConfig(**settings),
+        objective or ObjectiveConfig(kl_beta=0),
+        total_steps=10,
+    )
+
+
+def flat(model, gradient=False):
+    return torch.cat([(p.grad if gradient else p.detach()).flatten() for p in model.parameters()])
+
+
+@pytest.mark.parametrize("normalisation", ["sample", "token", "dr_grpo"])
+@pytest.mark.parametrize("level", ["sequence", "token"])
+def test_accumulated_gradient_equals_that_of_the_full_batch(normalisation, level, monkeypatch):
+    objective = ObjectiveConfig(level=level, normalisation=normalisation, kl_beta=0.1)
+    rows = samples(9)
+    seen = []
+    for tokens in (1, 30, 10**6):
+        one = learner(objective=objective, micro_batch_tokens=tokens, max_grad_norm=1e9)
+        one.reference = tiny_llama(seed=7)
+        monkeypatch.setattr(one, "_step", lambda one=one: seen.append(flat(one.model, True)) or 0.0)
+        metrics = one.update(rows)
+        seen.append(torch.tensor(metrics.loss))
+    singles, full = seen[0], seen[4]
+    assert full.abs().max() > 1e-3
+    torch.testing.assert_close(singles, full, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(seen[2], full, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(seen[1], seen[5])
+
+
+def test_an_update_raises_what_was_good_and_lowers_what_was_bad():
+    rows = [replace(s, advantage=a) for s, a in zip(samples(2), (1.0, -1.0), strict=True)]
+    one = learner(lr=1e-3)
+    with torch.no_grad():
+        rows = [
+            replace(s, logprobs=tuple(output_logprobs(one.model, [s])[0].tolist())) for s in rows
+        ]
+    before = [sum(s.logprobs) for s in rows]
+    metrics = one.update(rows)
+    with torch.no_grad():
+        after = output_logprobs(one.model, rows).sum(1).tolist()
+    assert after[0] > before[0]
+    assert after[1] < before[1]
+    assert metrics.version == one.version == 1
+    assert metrics.optimizer_steps == 1
+    assert metrics.ratio_mean == pytest.approx(1)
+    assert metrics.correction_mean == pytest.approx(1, abs=1e-5)
+    assert metrics.grad_norm > 0
+    assert metrics.tokens == sum(len(s.token_ids) for s in rows)
+
+
+def test_minibatches_use_log_probs_from_before_the_first_step():
+    one = learner(minibatches=3, lr=5e-2)
+    metrics = one.update(samples(9))
+    assert metrics.optimizer_steps == one.steps == 3
+    assert metrics.ratio_mean != pytest.approx(1, abs=1e-3)  # later steps are off-policy
+    assert one.version == 1
+
+
+def test_more_minibatches_than_samples():
+    one = learner(minibatches=8)
+    assert one.update(samples(3)).optimizer_steps == 3
+
+
+def test_same_samples_and_seed_give_the_same_weights_and_resume_is_exact():
+    straight, first = learner(minibatches=2), learner(minibatches=2)
+    for step in range(4):
+        straight.update(samples(6, seed=step))
+    for step in range(2):
+        first.update(samples(6, seed=step))
+    state = copy.deepcopy(first.training_state())
+    second = learner(minibatches=2, model=tiny_llama(seed=5))
+    second.load(first.state_dict(), state)
+    for step in (2, 3):
+        second.update(samples(6, seed=step))
+    assert torch.equal(flat(straight.model), flat(second.model))
+    assert (second.version, second.steps) == (straight.version, straight.steps) == (4, 8)
+
+
+def test_published_weights_are_a_copy():
+    one = learner()
+    published = one.state_dict()
+    before = {k: v.clone() for k, v in published.items()}
+    one.update(samples())
+    assert all(torch.equal(published[k], before[k]) for k in before)
+    assert not torch.equal(flat(one.model), flat(tiny_llama()))
+
+
+def test_a_non_finite_step_changes_nothing_and_is_reported():
+    one = learner()
+    before, state = flat(one.model).clone(), copy.deepcopy(one.training_state())
+    bad = [replace(s, advantage=math.nan) for s in samples(3)]
+    metrics = one.update(bad)
+    assert (metrics.optimizer_steps, metrics.skipped_steps, metrics.version) == (0, 1, 0)
+    assert math.isnan(metrics.loss)
+    assert torch.equal(flat(one.model), before)
+    assert one.steps == state["steps"] == 0  # the schedule counts real steps only
+    assert one.failures == 1
+    assert one.update(samples(3)).optimizer_steps == 1
+    assert one.failures == 0
+
+
+def test_one_bad_minibatch_does_not_spoil_the_others():
+    rows = samples(4)
+    rows[0] = replace(rows[0], advantage=math.inf)
+    metrics = learner(minibatches=4).update(rows)
+    assert (metrics.optimizer_steps, metrics.skipped_steps) == (3, 1)
+
+
+def test_gradient_norm_is_clipped(monkeypatch):
+    one = learner(max_grad_norm=1e-3)
+    norms = []
+    monkeypatch.setattr(one, "_step", lambda: norms.append(flat(one.model, True).norm()) or 0.0)
+    assert one.update(samples()).grad_norm > 1e-2
+    assert float(norms[0]) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_no_reference_model_is_kept_without_kl():
+    assert learner().reference is None
+    one = learner(objective=ObjectiveConfig(kl_beta=0.1))
+    first = flat(one.reference).clone()
+    assert one.update(samples()).kl == pytest.approx(0, abs=1e-6)
+    assert one.update(samples()).kl > 0
+    assert torch.equal(flat(one.reference), first)
+
+
+def test_kl_pulls_back_to_the_reference():
+    rows = [replace(s, advantage=0.0) for s in samples(6)]
+    one = learner(objective=ObjectiveConfig(kl_beta=1.0), lr=1e-3)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for p in one.model.parameters():
+            p.add_(torch.randn_like(p) * 0.02)
+    kl = [one.update(rows).kl for _ in range(10)]
+    assert kl[-1] < 0.5 * kl[0]
+
+
+def test_another_policy_s_samples_and_ids_are_refused():
+    one = learner()
+    with pytest.raises(TrainingError, match="'p' was given a sample of 'q'"):
+        one.update(samples(2, policy="q"))
+    with pytest.raises(TrainingError, match="beyond the 24 of its vocabulary"):
+        one.update(samples(6, vocab=40))
+    with pytest.raises(TrainingError, match="needs samples"):
+        one.update([])
+    other = learner(model=tiny_neox(vocab=40))
+    assert other.update(samples(6, vocab=40)).optimizer_steps == 1
+
+
+def test_prompt_tokens_are_never_trained():
+    """The gradient of the output head touches only what predicts an output token."""
+    model = tiny_neox(vocab=24)
+    sample = replace(samples(1)[0], prompt_ids=(1, 2, 3, 4, 5), token_ids=(9,), logprobs=(-3.0,))
+    output_logprobs(model, [sample]).sum().backward()
+    gradient = model.get_output_embeddings().weight.grad
+    with torch.no_grad():
+        hidden = model.base_model(torch.tensor([[1, 2, 3, 4, 5]]))[0][0, -1]
+        p = torch.softmax(model.get_output_embeddings()(hidden), 0)
+    want = -p.unsqueeze(1) * hidden
+    want[9] += hidden
+    torch.testing.assert_close(gradient, want, rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_weights_are_refused():
+    with pytest.raises(TrainingError, match="not float32"):
+        learner(model=tiny_llama().to(torch.bfloat16))
+
+
+@given(st.integers(0, 20), st.integers(1, 50), st.sampled_from(["constant", "linear", "cosine"]))
+def test_learning_rate_never_rises_again_after_the_warm_up(warmup, total, schedule):
+    rates = [
+        learning_rate(s, total, peak=1.0, warmup=warmup, schedule=schedule)
+        for s in range(total + 40)
+    ]
+    assert all(0 <= r <= 1 for r in rates)
+    assert rates[:warmup] == sorted(rates[:warmup])
+    assert rates[warmup:] == sorted(rates[warmup:], reverse=True)
+    if schedule != "constant" and total > warmup:
+        assert rates[total] == pytest.approx(0)
+        assert rates[-1] == pytest.approx(0)
+
+
+def test_schedule_counts_optimizer_steps_across_updates_and_resume():
+    one = learner(schedule="linear", lr=1.0e-3, minibatches=2, warmup_steps=0)
+    rates = [one.update(samples(4)).lr for _ in range(3)]
+    assert rates == pytest.approx([0.9e-3, 0.7e-3, 0.5e-3])
+    two = learner(schedule="linear", lr=1.0e-3, minibatches=2)
+    two.load(one.state_dict(), one.training_state())
+    assert two.update(samples(4)).lr == pytest.approx(0.3e-3)
