@@ -1,0 +1,312 @@
+"""The append-only record of searches: what was asked, told and failed, in the order it happened.
+
+One file of JSON lines a run holds many trees, their lines interleaved:
+
+    {"event": "header", "schema": 1, "config_hash": "…", …}
+    {"event": "ask",  "tree": ID, "node_id", "parent_id", "depth", "agent", "action"}
+    {"event": "tell", "tree": ID, "node_id", "reward", "node": {the whole node}}
+    {"event": "fail", "tree": ID, "node_id", "kind", "error", "node": {…} or null}
+
+Every event is one write of one whole line, handed to the kernel before the search goes on, so a
+killed process leaves at most one torn line, the last, which reopening drops. Anything else
+unreadable is an error that names file and line. Only positions are kept in memory; a tree's
+events are read when it is resumed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import logging
+import os
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from mars2.errors import ResumeError
+from mars2.search.codec import expansion_to_json, node_to_json
+from mars2.types import Expansion, Node
+
+SCHEMA = 1
+_EVENTS = ("ask", "tell", "fail")
+_log = logging.getLogger(__name__)
+
+
+class Journal:
+    """One run's journal, open for appending. Make it with `Journal.open`.
+
+    Attributes:
+        path: the file.
+        header: its first line.
+    """
+
+    def __init__(self, path: Path, file: io.FileIO, header: dict[str, Any]) -> None:
+        self.path = path
+        self.header = header
+        self._file = file
+        self._size = 0
+        self._lines = 0
+        # By tree, three numbers an event: line number from 1, byte offset, length.
+        self._index: dict[str, array[int]] = {}
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], header: dict[str, Any]) -> Journal:
+        """Create the journal, or continue the one at `path`.
+
+        `header` holds JSON values. Its "config_hash" decides whether an existing journal may be
+        continued; without that key, the hash of the whole header does.
+
+        Raises:
+            ResumeError: the journal belongs to another config or schema, is in use by another
+                process, is corrupt before its last line, or cannot be opened.
+        """
+        path = Path(path)
+        wanted = {"event": "header", "schema": SCHEMA, "config_hash": _digest(header)}
+        wanted |= {k: v for k, v in header.items() if k not in ("event", "schema")}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: each write call is one line, in the kernel when it returns.
+            file = io.FileIO(path, "a+")
+        except OSError as error:
+            raise ResumeError(f"journal {path} cannot be opened: {error}") from None
+        try:
+            _lock(file, path)
+            journal = cls(path, file, wanted)
+            journal._read_existing()
+            if journal._lines == 0:
+                journal._append_line(_encode(wanted))
+        except BaseException:
+            file.close()
+            raise
+        return journal
+
+    @property
+    def trees(self) -> list[str]:
+        """Ids of the trees recorded so far, in order of their first event."""
+        return list(self._index)
+
+    def tree(self, tree_id: str) -> TreeJournal:
+        """The part of one tree: its past events and an appender."""
+        return TreeJournal(self, tree_id)
+
+    def close(self) -> None:
+        """Flush to the disk and release the file. Calling it twice is harmless."""
+        if not self._file.closed:
+            os.fsync(self._file.fileno())
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _read_existing(self) -> None:
+        """Check every line and index it; truncate a torn last one."""
+        for line, event in _scan(self._file, self.path):
+            if event is None:
+                _log.warning("journal %s: dropped the torn line %d", self.path, self._lines + 1)
+                self._file.truncate(self._size)
+                break
+            self._lines += 1
+            self._size += len(line)
+            if self._lines == 1:
+                self._check_header(event)
+            else:
+                self._index_last(event["tree"], len(line))
+
+    def _check_header(self, found: dict[str, Any]) -> None:
+        wanted = self.header
+        if found["config_hash"] != wanted["config_hash"]:
+            keys = sorted(k for k in found.keys() | wanted.keys() if found.get(k) != wanted.get(k))
+            changes = "; ".join(f"{k}: {found.get(k)!r} -> {wanted.get(k)!r}" for k in keys)
+            raise ResumeError(
+                f"journal {self.path} was written with other settings and cannot be continued "
+                f"({changes}); use the same settings or another directory"
+            )
+        self.header = found
+
+    def _index_last(self, tree_id: str, length: int) -> None:
+        """Note where the last line stands; it is an event of this tree."""
+        if tree_id not in self._index:
+            self._index[tree_id] = array("Q")
+        self._index[tree_id].extend((self._lines, self._size - length, length))
+
+    def _append_event(self, tree_id: str, event: dict[str, Any]) -> None:
+        line = _encode(event)
+        self._append_line(line)
+        self._index_last(tree_id, len(line))
+
+    def _append_line(self, line: bytes) -> None:
+        rest = memoryview(line)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            # A full disk: take a half-written line back, so that whoever goes on can.
+            self._file.truncate(self._size)
+            raise
+        self._size += len(line)
+        self._lines += 1
+
+    def _events(self, tree_id: str) -> Iterator[tuple[int, dict[str, Any]]]:
+        places = self._index.get(tree_id, array("Q"))
+        for i in range(0, len(places), 3):
+            number, offset, length = places[i : i + 3]
+            # Through the one descriptor: closing another one would drop this process's lock.
+            line = os.pread(self._file.fileno(), length, offset)
+            event = _parse(line, self.path, number)
+            if event is None:
+                raise ResumeError(f"journal {self.path}, line {number}: the file has changed")
+            yield number, event
+
+
+class TreeJournal:
+    """One tree's events in its run's journal."""
+
+    def __init__(self, journal: Journal, tree_id: str) -> None:
+        self._journal = journal
+        self.tree_id = tree_id
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """All events of this tree so far, oldest first.
+
+        Raises:
+            ResumeError: a line can no longer be read.
+        """
+        for _, event in self.numbered_events():
+            yield event
+
+    def numbered_events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(where it stands, event) of all events so far, oldest first; for error messages."""
+        for number, event in self._journal._events(self.tree_id):
+            yield f"{self._journal.path}, line {number}", event
+
+    def ask(self, expansion: Expansion) -> None:
+        """Record that an expansion was asked for, before it begins."""
+        self._append({"event": "ask", "tree": self.tree_id, **expansion_to_json(expansion)})
+
+    def tell(self, node: Node) -> None:
+        """Record a finished node, whole."""
+        self._append(
+            {
+                "event": "tell",
+                "tree": self.tree_id,
+                "node_id": node.node_id,
+                "reward": node.reward,
+                "node": node_to_json(node),
+            }
+        )
+
+    def fail(self, node_id: int, kind: str, error: str, node: Node | None = None) -> None:
+        """Record an expansion that gave no usable node; `node` is kept as evidence."""
+        self._append(
+            {
+                "event": "fail",
+                "tree": self.tree_id,
+                "node_id": node_id,
+                "kind": kind,
+                "error": error,
+                "node": None if node is None else node_to_json(node),
+            }
+        )
+
+    def _append(self, event: dict[str, Any]) -> None:
+        self._journal._append_event(self.tree_id, event)
+
+
+def read_journal(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """All events of a journal, header first; also of one that is being written.
+
+    Raises:
+        ResumeError: the file cannot be read or is corrupt before its last line.
+    """
+    path = Path(path)
+    try:
+        file = io.FileIO(path)
+    except OSError as error:
+        raise ResumeError(f"journal {path} cannot be read: {error}") from None
+    with file:
+        for _, event in _scan(file, path):
+            if event is not None:
+                yield event
+
+
+def _scan(file: io.FileIO, path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+    """(line, event) of every line; the event is None for a torn last line."""
+    file.seek(0)
+    buffered = io.BufferedReader(file, 1 << 20)
+    try:
+        line = buffered.readline()
+        number = 1
+        while line:
+            event = _parse(line, path, number)
+            following = buffered.readline()
+            if event is None and (following or (number == 1 and not _begins_header(line))):
+                raise ResumeError(
+                    f"journal {path}, line {number}: not a JSON object; the file is damaged or no "
+                    "journal"
+                )
+            yield line, event
+            line = following
+            number += 1
+    finally:
+        buffered.detach()
+
+
+def _begins_header(line: bytes) -> bool:
+    """Could a torn first line have been a header? If not, the file is not ours to cut."""
+    start = b'{"event":"header",'
+    return line[: len(start)] == start[: len(line)]
+
+
+def _parse(line: bytes, path: Path, number: int) -> dict[str, Any] | None:
+    """The event, or None for a line that is no whole JSON object.
+
+    Raises:
+        ResumeError: a JSON object that has no place in a journal, or not there.
+    """
+    try:
+        event = json.loads(line) if line.endswith(b"\n") else None
+    except ValueError:
+        return None
+    if not isinstance(event, dict):
+        return None
+    where = f"journal {path}, line {number}"
+    if number == 1:
+        if event.get("event") != "header" or "config_hash" not in event:
+            raise ResumeError(f"{where}: not the header of a search journal")
+        if event.get("schema") != SCHEMA:
+            raise ResumeError(
+                f"{where}: schema {event.get('schema')!r}, this version reads schema {SCHEMA}"
+            )
+    elif event.get("event") not in _EVENTS or not isinstance(event.get("tree"), str):
+        raise ResumeError(f"{where}: not an ask, tell or fail event of a tree")
+    return event
+
+
+def _encode(event: dict[str, Any]) -> bytes:
+    return json.dumps(event, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _digest(header: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _lock(file: io.FileIO, path: Path) -> None:
+    """One writer at a time. The lock dies with its process and is not inherited by a fork."""
+    try:
+        fcntl.lockf(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        raise ResumeError(f"journal {path} is in use by another process") from None
+    except OSError as error:  # a file system without locks
+        _log.warning("journal %s: cannot be locked: %s", path, error)
