@@ -13,10 +13,10 @@ from typing import Any
 from mars2.agents.team import Team
 from mars2.config import RunConfig
 from mars2.evaluation.metrics import bootstrap_ci, mean, pass_at_k
-from mars2.inference.rollout import NodeHook, Rollout
+from mars2.inference.rollout import Rollout
 from mars2.inference.select import select
 from mars2.search.journal import Journal
-from mars2.search.runner import TreeResult
+from mars2.search.runner import OnNode, TreeResult
 from mars2.types import Problem, Status
 from mars2.verifier import Verifier
 
@@ -119,7 +119,7 @@ async def evaluate(
     journal: Journal | None = None,
     ordered: bool = True,
     trees: bool = True,
-    on_node: NodeHook | None = None,
+    on_node: OnNode | None = None,
 ) -> EvalResult:
     """Judge each agent's independent first attempts, then one tree of the team a problem.
 

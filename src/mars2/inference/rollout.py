@@ -5,21 +5,22 @@ agents, verifier and search meet. Training, evaluation and `solve` all expand th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from mars2.agents.team import Team
 from mars2.config import SearchConfig
+from mars2.problems import complete_code
 from mars2.prompts import build_prompt, extract_code
 from mars2.search import make_strategy
+from mars2.search.forest import TreeJob, run_forest
 from mars2.search.journal import Journal
-from mars2.search.runner import TreeResult, run_tree
+from mars2.search.runner import Expand, OnNode, TreeResult
 from mars2.search.seeds import derive
 from mars2.types import Expansion, Node, Problem, Status, TestSet, Verdict
 from mars2.verifier import Verifier
 
 RewardKind = Literal["binary", "fraction"]
-NodeHook = Callable[[Node], None]
 
 UNKNOWN_REWARD = 0.5
 """Reward of a program for which there is no test to run: neither good nor bad."""
@@ -70,42 +71,42 @@ class Rollout:
         self._limiter = asyncio.Semaphore(search.concurrency)
 
     async def tree(
-        self, tree_id: str, problem: Problem, on_node: NodeHook | None = None
+        self, tree_id: str, problem: Problem, on_node: OnNode | None = None
     ) -> TreeResult:
-        """Search one problem.
+        """Search one problem; as `forest`."""
+        return (await self.forest([(tree_id, problem)], on_node))[0]
+
+    async def forest(
+        self, jobs: Sequence[tuple[str, Problem]], on_node: OnNode | None = None
+    ) -> list[TreeResult]:
+        """Search many problems at once, each under its tree id; results in the order of `jobs`.
+
+        `on_node` is called for each finished node, replayed ones included. Failed requests do
+        not fail a tree.
 
         Raises:
-            EndpointDownError: every first expansion failed because an endpoint is down.
+            EndpointDownError: nothing got through to any endpoint.
         """
-        strategy = make_strategy(
-            self.search, list(self.team.agents), seed=derive(self.seed, tree_id)
-        )
-        return await run_tree(
-            tree_id,
-            strategy,
-            self.expand_for(problem, tree_id, on_node),
+        agents = list(self.team.agents)
+        return await run_forest(
+            [
+                TreeJob(
+                    tree_id,
+                    make_strategy(self.search, agents, seed=derive(self.seed, tree_id)),
+                    self.expand_for(problem, tree_id),
+                )
+                for tree_id, problem in jobs
+            ],
             budget=self.search.nodes,
             in_flight=self.search.in_flight,
-            journal=self.journal.tree(tree_id) if self.journal else None,
+            journal=self.journal,
             limiter=self._limiter,
             ordered=self.ordered,
             stop_on_success=self.search.stop_on_success,
+            on_node=on_node,
         )
 
-    async def forest(
-        self, jobs: Sequence[tuple[str, Problem]], on_node: NodeHook | None = None
-    ) -> list[TreeResult]:
-        """Search many problems at once; results in the order of `jobs`.
-
-        One failing tree cancels the others and propagates; failed requests do not fail a tree.
-        """
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self.tree(t, p, on_node)) for t, p in jobs]
-        return [task.result() for task in tasks]
-
-    def expand_for(
-        self, problem: Problem, tree_id: str, on_node: NodeHook | None = None
-    ) -> Callable[[Expansion, Node | None], Awaitable[Node]]:
+    def expand_for(self, problem: Problem, tree_id: str) -> Expand:
         """The coroutine that turns an expansion of this problem's tree into a judged node."""
 
         async def expand(expansion: Expansion, parent: Node | None) -> Node:
@@ -119,8 +120,10 @@ class Rollout:
             seed = derive(self.seed, tree_id, expansion.node_id)
             generation = await agent.generate(prompt, seed=seed)
             code = extract_code(generation.text)
+            if code is not None:
+                code = complete_code(problem, code)
             verdict = await self._judge(problem, code, f"{tree_id}#{expansion.node_id}")
-            node = Node(
+            return Node(
                 tree_id=tree_id,
                 node_id=expansion.node_id,
                 parent_id=expansion.parent_id,
@@ -133,9 +136,6 @@ class Rollout:
                 verdict=verdict,
                 reward=reward_of(verdict, self.reward),
             )
-            if on_node is not None:
-                on_node(node)
-            return node
 
         return expand
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from mars2.agents.team import Team
 from mars2.config import RunConfig
-from mars2.inference.rollout import NodeHook, Rollout
+from mars2.inference.rollout import Rollout
 from mars2.inference.select import select
 from mars2.search.journal import Journal
-from mars2.search.runner import TreeResult
+from mars2.search.runner import OnNode, TreeResult
 from mars2.types import Node, Problem, Verdict
 from mars2.verifier import Verifier
 
@@ -36,7 +36,7 @@ async def solve(
     *,
     tree_id: str | None = None,
     journal: Journal | None = None,
-    on_node: NodeHook | None = None,
+    on_node: OnNode | None = None,
 ) -> Solution:
     """Search with public tests as reward and judge the selected node on all tests.
 
