@@ -252,7 +252,7 @@ def is_sorted(numbers: list[int]) -> bool:
         ],
     ),
     P(
-        id="builtin/change-coins-fixed",
+        id="builtin/coins-for-amount",
         difficulty="easy",
         title="Coins for an amount",
         statement="Coins of 25, 10, 5 and 1 cents exist, as many of each as needed. Return the "
@@ -276,7 +276,7 @@ def coins(cents: int) -> int:
         ],
     ),
     P(
-        id="builtin/count-prime-simple",
+        id="builtin/is-prime",
         difficulty="easy",
         title="Is it prime?",
         statement="Return `True` if the integer `n` is a prime number, else `False`. A prime is "
