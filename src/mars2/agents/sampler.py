@@ -224,7 +224,9 @@ class _Batch:
             for row in range(len(lengths))
         ]
 
-    def padded_prompts(self, which: Sequence[int], columns: int) -> tuple[torch.Tensor, ...]:
+    def padded_prompts(
+        self, which: Sequence[int], columns: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Ids, attention mask and positions, each int64 [len(which), columns], left-padded."""
         ids = np.full((len(which), columns), self.pad_id, dtype=np.int64)
         mask = np.zeros((len(which), columns), dtype=np.int64)
@@ -233,7 +235,11 @@ class _Batch:
             ids[i, columns - len(prompt) :] = prompt
             mask[i, columns - len(prompt) :] = 1
         positions = np.maximum(mask.cumsum(1) - 1, 0)
-        return tuple(torch.from_numpy(a).to(self.device) for a in (ids, mask, positions))
+        return (
+            torch.from_numpy(ids).to(self.device),
+            torch.from_numpy(mask).to(self.device),
+            torch.from_numpy(positions).to(self.device),
+        )
 
     def forward(
         self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: Any
@@ -270,14 +276,14 @@ class _BufferDecoder:
             owners.setdefault(tuple(ids), []).append(row)
         logits: torch.Tensor | None = None
         for group in _length_groups(list(owners)):
-            columns = len(group[-1])
-            ids, mask, positions = batch.padded_prompts([owners[p][0] for p in group], columns)
+            width = len(group[-1])
+            ids, mask, positions = batch.padded_prompts([owners[p][0] for p in group], width)
             rows = [row for prompt in group for row in owners[prompt]]
             source = [i for i, prompt in enumerate(group) for _ in owners[prompt]]
             rows_t = torch.tensor(rows, device=batch.device)
             source_t = torch.tensor(source, device=batch.device)
             self.cache.fill_rows(rows_t, source_t)
-            even = len(group[0]) == columns
+            even = len(group[0]) == width
             out = batch.forward(ids, positions, None if even else mask, self.cache)
             if logits is None:
                 logits = out.new_empty(batch.rows, out.shape[-1])

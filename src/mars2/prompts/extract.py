@@ -1,0 +1,111 @@
+"""The one extractor of programs from answers, shared by rollouts, verification and metrics.
+
+Two extractors that disagree make a reward that nobody can explain, so there is only this one.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import textwrap
+import warnings
+
+_FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<ticks>`{3,}|~{3,})[ \t]*(?P<info>[^`]*)$")
+_ONE_LINE = re.compile(r"^[ \t]*```(?:python3?|py)?[ \t]*(?P<code>[^`]+?)[ \t]*```[ \t]*$", re.I)
+_PYTHON = {"", "python", "python3", "py", "py3"}
+
+# A first line like these makes a text a program even if it does not parse (a truncated or
+# mistyped program is a compile error to learn from, not an answer without code).
+_CODE_LINE = re.compile(
+    r"""^(?:
+        (?:async\s+)?def\s+\w+\s*\(          | class\s+\w+\s*[:(]
+      | import\s+[\w.]+(?:\s+as\s+\w+)?\s*(?:[,;#].*)?$
+      | from\s+[\w.]+\s+import\s+\S          | @\w[\w.]*(?:\(.*\))?\s*$
+      | (?:for\s+.+\sin\s.+|while\s.+|if\s.+|with\s.+|try)\s*:\s*$
+      | print\s*\(
+      | [A-Za-z_][\w.]*(?:\[.*\])?(?:\s*,\s*[A-Za-z_]\w*)*\s*(?:[-+*/%|&^]|//|\*\*)?=(?!=)\s*\S
+    )""",
+    re.VERBOSE,
+)
+
+
+def extract_code(text: str) -> str | None:
+    """The program in an answer, without its fence, or None if there is none.
+
+    The last fenced block wins (``` with no language or a Python one; blocks of other languages
+    are ignored). A last fence that is never closed counts to the end of the text. Without any
+    such block the whole text is the program if it looks like one.
+    """
+    text = text.replace("\r\n", "\n")
+    block = _last_block(text)
+    if block is not None:
+        return block
+    if "```" in text or not _looks_like_code(text):
+        return None
+    return text.strip("\n").rstrip() + "\n"
+
+
+def _last_block(text: str) -> str | None:
+    found: str | None = None
+    opening: re.Match[str] | None = None
+    body: list[str] = []
+    for line in text.split("\n"):
+        fence = _FENCE.match(line)
+        if opening is None:
+            one_line = _ONE_LINE.match(line)
+            if one_line:
+                found = one_line["code"] + "\n"
+            elif fence:
+                opening, body = fence, []
+        elif fence and not fence["info"].strip() and fence["ticks"].startswith(opening["ticks"]):
+            found = _block(opening, body) or found
+            opening = None
+        else:
+            body.append(line)
+    if opening is not None:
+        found = _block(opening, body) or found
+    return found
+
+
+def _block(opening: re.Match[str], lines: list[str]) -> str | None:
+    words = opening["info"].strip().lower().split()
+    language = words[0].strip("{}.") if words else ""
+    code = "\n".join(lines)
+    if language not in _PYTHON or not code.strip():
+        return None
+    if opening["indent"]:  # a fence inside a list item
+        code = textwrap.dedent(code)
+    return code.strip("\n").rstrip() + "\n"
+
+
+def _looks_like_code(text: str) -> bool:
+    source = textwrap.dedent(text.strip("\n"))
+    if not source.strip():
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes are the answer's business
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return bool(_CODE_LINE.match(_first_line(source)))
+    return any(_is_program_statement(node) for node in tree.body)
+
+
+def _is_program_statement(node: ast.stmt) -> bool:
+    """False for what prose parses as: bare names, numbers, "yes or no", "Hello (world)"."""
+    if isinstance(node, ast.AnnAssign):
+        return node.value is not None  # "Answer: yes" is an annotation
+    if not isinstance(node, ast.Expr):
+        return True
+    if not isinstance(node.value, ast.Call):
+        return False
+    function = node.value.func
+    if isinstance(function, ast.Name):
+        return hasattr(builtins, function.id)
+    return isinstance(function, ast.Attribute)
+
+
+def _first_line(source: str) -> str:
+    lines = (line.strip() for line in source.split("\n"))
+    return next((line for line in lines if line and not line.startswith("#")), "")

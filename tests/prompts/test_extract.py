@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mars2.prompts import extract_code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("```python\nprint(1)\n```", "print(1)\n"),
+        ("Sure!\n```\nprint(1)\n```\nDone.", "print(1)\n"),
+        ("```py\nx = 1\n```", "x = 1\n"),
+        ("```Python\nx = 1\n```", "x = 1\n"),
+        ("``` python title='a'\nx = 1\n```", "x = 1\n"),
+        ("~~~python\nx = 1\n~~~", "x = 1\n"),
+        ("```python\r\nx = 1\r\ny = 2\r\n```\r\n", "x = 1\ny = 2\n"),
+        ("````python\ns = '''\n```\n'''\n````", "s = '''\n```\n'''\n"),
+        ("1. Do:\n   ```python\n   if x:\n       y()\n   ```", "if x:\n    y()\n"),
+        ("```python print(1)```", "print(1)\n"),
+        ("```print(1)```", "print(1)\n"),
+    ],
+)
+def test_a_fenced_block_is_found(text, code):
+    assert extract_code(text) == code
+
+
+def test_the_last_block_wins():
+    assert extract_code("```python\na = 1\n```\nBetter:\n```python\nb = 2\n```") == "b = 2\n"
+    assert extract_code("```python\na = 1\n```\nBetter:\n```\nb = 2\n```") == "b = 2\n"
+
+
+def test_blocks_of_other_languages_are_ignored():
+    assert extract_code("```python\na = 1\n```\nOutput:\n```text\n3\n```") == "a = 1\n"
+    assert extract_code("```json\n{}\n```") is None
+
+
+def test_an_unclosed_last_fence_counts_to_the_end():
+    assert extract_code("```python\ndef f(x):\n    return x +") == "def f(x):\n    return x +\n"
+    assert extract_code("```python\na = 1\n```\nOr\n```python\nb = 2\n") == "b = 2\n"
+
+
+def test_an_empty_block_does_not_hide_an_earlier_one():
+    assert extract_code("```python\na = 1\n```\n```python\n\n```") == "a = 1\n"
+    assert extract_code("```python\na = 1\n```\n```python") == "a = 1\n"
+    assert extract_code("```python\n```") is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print(1)",
+        "x = 1",
+        "def f(a): return a",
+        "import sys\nprint(sys.stdin.read())",
+        "    return x + 1",
+        "a, b = map(int, input().split())\nprint(a + b)",
+        "for i in range(3):\n    print(i)",
+        "# add\nprint(int(input()) + 1)",
+        "def f(a): return [x * 2 fo",  # a broken program is still a program
+        "def f(a):\n    return (a +",
+        "print('\\d')",
+        "pass",
+    ],
+)
+def test_short_programs_without_a_fence_count(text):
+    assert extract_code(text) == text + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  \n\t\n",
+        "Hello",
+        "42",
+        "I cannot do that.",
+        "Sorry, no",
+        "yes or no",
+        "Hello (world)",
+        "Answer: yes",
+        "The answer is x = 3.",
+        "if you want: ask",
+        "import duties are high",
+        "Here is the code",
+        "return to sender, please",
+        "\x00",
+        "(" * 500,
+    ],
+)
+def test_prose_is_not_code(text):
+    assert extract_code(text) is None
+
+
+@given(st.text(alphabet=st.sampled_from("`~ \npython:=()x1\r\"'#")))
+def test_any_text_gives_code_or_none(text):
+    code = extract_code(text)
+    assert code is None or (code.strip() and code.endswith("\n"))
+
+
+@given(st.text())
+def test_what_is_fenced_comes_back(body):
+    body = body.replace("\r", "").replace("`", "").replace("~", "")
+    code = extract_code(f"Here:\n```python\n{body}\n```\nThat is all.")
+    if body.strip():
+        assert code == body.strip("\n").rstrip() + "\n"
+    else:
+        assert code is None
