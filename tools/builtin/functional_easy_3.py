@@ -111,7 +111,7 @@ def is_leap(year: int) -> bool:
     P(
         id="builtin/second-largest",
         difficulty="easy",
-        title="Second largest value",
+        title="Second largest in a list",
         statement="Return the second largest distinct value of the list of integers `numbers`: "
         "the largest value that is smaller than the maximum. If there is none (fewer than two "
         "distinct values), return `None`.",

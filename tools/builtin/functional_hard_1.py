@@ -136,9 +136,9 @@ def rising(numbers):
         ],
     ),
     P(
-        id="builtin/fewest-coins",
+        id="builtin/coins-for-target",
         difficulty="hard",
-        title="Fewest coins",
+        title="Coins for a target amount",
         statement="`coins` is a list of different positive integers, the values of coins, each "
         "available as often as needed. Return the smallest number of coins whose values add up to "
         "exactly `amount` (0 <= amount <= 5000), or -1 if that is impossible.",

@@ -8,28 +8,36 @@ from __future__ import annotations
 
 import ast
 import textwrap
+import warnings
 
 from mars2.types import Problem
 
+_IMPORT = (ast.Import, ast.ImportFrom)
+
 
 def _compiles(code: str) -> bool:
-    try:
-        compile(code, "program", "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
+    with warnings.catch_warnings():  # its warnings are about the program, not about us
+        warnings.simplefilter("ignore")
+        try:
+            compile(code, "program", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return False
     return True
+
+
+def _statements(code: str) -> list[ast.stmt]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(code).body
 
 
 def _imports(starter: str) -> list[str]:
     """The import statements at the top level of an unfinished program, one a string."""
-    try:
-        tree = ast.parse(starter)
-    except SyntaxError:  # usual: the starter ends where the body begins
-        try:
-            tree = ast.parse(starter.rstrip() + "\n    pass\n")
-        except SyntaxError:
-            return []
-    return [ast.unparse(n) for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+    # usually the starter ends where the body begins
+    for text in (starter, starter.rstrip() + "\n    pass\n"):
+        if _compiles(text):
+            return [ast.unparse(n) for n in _statements(text) if isinstance(n, _IMPORT)]
+    return []
 
 
 def complete_code(problem: Problem, code: str) -> str:
@@ -44,11 +52,7 @@ def complete_code(problem: Problem, code: str) -> str:
     if not starter.strip():
         return code
     if _compiles(code):
-        present = {
-            ast.unparse(n)
-            for n in ast.parse(code).body
-            if isinstance(n, ast.Import | ast.ImportFrom)
-        }
+        present = {ast.unparse(n) for n in _statements(code) if isinstance(n, _IMPORT)}
         missing = [line for line in _imports(starter) if line not in present]
         # "from __future__" has to come first in a program, so such a program is left alone
         if not missing or any(line.startswith("from __future__") for line in present):

@@ -69,17 +69,18 @@ def _field(loc: Iterable[int | str]) -> str:
     return path
 
 
-def explain(error: ValidationError, where: str, inside: str = "") -> ProblemError:
-    """A ProblemError naming place, field and fault of a validation error's first entry."""
+def _explain(error: ValidationError, where: str, *, test: bool = False) -> ProblemError:
+    """A ProblemError naming place, field and fault of a validation error's first entry.
+
+    `test` says that a single test was validated, not a problem.
+    """
     entry = error.errors(include_url=False)[0]
-    loc = entry["loc"]
-    if inside and loc and loc[0] in _KINDS:
-        loc = loc[1:]
-    field = ".".join(filter(None, [inside, _field(loc)]))
+    loc = entry["loc"][1:] if test else entry["loc"]  # a test's begins with its kind
+    field = _field(loc)
     what = entry["msg"].removeprefix("Value error, ")
     if entry["type"] == "extra_forbidden":
         what = "unknown field"
-        if len(loc) == 1 and not inside:
+        if len(loc) == 1 and not test:
             what += f"; the fields are {', '.join(Problem.model_fields)}"
     elif entry["type"] == "missing":
         what = "is missing"
@@ -97,15 +98,15 @@ def parse_problem(value: Any, where: str) -> Problem:
     try:
         return Problem.model_validate(value, strict=True)
     except ValidationError as error:
-        raise explain(error, where) from None
+        raise _explain(error, where) from None
 
 
-def parse_test(value: Any, where: str, field: str = "") -> TestCase:
+def parse_test(value: Any, where: str) -> TestCase:
     """A test from a decoded JSON value; raises ProblemError starting with `where`."""
     try:
         return _TESTS.validate_python(value, strict=True)
     except ValidationError as error:
-        raise explain(error, where, inside=field) from None
+        raise _explain(error, where, test=True) from None
 
 
 def parse_problems(text: str, name: str) -> list[Problem]:

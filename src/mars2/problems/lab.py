@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from mars2.errors import ProblemError
 from mars2.types import Problem
-
-SPLITS = ("train", "heldout")
 
 
 def read_lab(argument: str) -> list[Problem]:
@@ -16,8 +13,4 @@ def read_lab(argument: str) -> list[Problem]:
     from mars2.lab.families import load_family  # lazily: the lab is no part of the core
 
     family, colon, split = argument.partition(":")
-    if not colon:
-        split = "train"
-    if split not in SPLITS:
-        raise ProblemError(f"lab:{argument}: the split is one of {', '.join(SPLITS)}")
-    return list(load_family(family, split))
+    return load_family(family, split) if colon else load_family(family)
