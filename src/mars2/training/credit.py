@@ -7,7 +7,7 @@ depths; nothing depends on the order in which nodes arrive.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from statistics import fmean, stdev
 
 from mars2.config import CreditConfig
@@ -45,6 +45,12 @@ class CreditStats:
     truncated: int = 0
     masked: int = 0
     informative: set[str] = field(default_factory=set)  # tree ids that gave advantages
+
+    def add(self, other: CreditStats) -> None:
+        """Accumulate the statistics of other trees."""
+        for item in fields(self):
+            mine, theirs = getattr(self, item.name), getattr(other, item.name)
+            setattr(self, item.name, mine | theirs if item.name == "informative" else mine + theirs)
 
 
 def shaped_rewards(

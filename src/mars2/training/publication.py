@@ -1,0 +1,84 @@
+"""From learner to policy: weights travel one way, as an immutable version.
+
+A publication that leaves the policy with other weights than the learner's would poison every
+later sample silently, so the policy's own weights are compared with what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from mars2.agents.base import Agent
+from mars2.errors import CapabilityError, TrainingError
+from mars2.training.learner import Learner
+
+
+@runtime_checkable
+class TrainablePolicy(Protocol):
+    """What a policy must offer to be trained in this process (`LocalPolicy` does)."""
+
+    name: str
+    version: int
+    model: Any
+    tokenizer: Any
+
+    def clone_model(self) -> nn.Module:
+        """A float32 copy of the weights, for a learner to own."""
+        ...
+
+    def load_weights(self, state_dict: dict[str, Tensor], version: int) -> None:
+        """Adopt a published version between two batches."""
+        ...
+
+
+def trainable_policies(agents: Mapping[str, Agent]) -> dict[str, TrainablePolicy]:
+    """Policy name → policy of all agents, each once.
+
+    Raises:
+        CapabilityError: an agent cannot be trained; says which one and why.
+    """
+    if not agents:
+        raise CapabilityError("training needs at least one agent; give one with --agent")
+    policies: dict[str, TrainablePolicy] = {}
+    for name, agent in agents.items():
+        policy = agent.policy
+        if not policy.has_logprobs or not isinstance(policy, TrainablePolicy):
+            raise CapabilityError(
+                f"agent {name!r}: policy {policy.name!r} cannot be trained: "
+                + (
+                    "its weights are not in this process"
+                    if policy.has_logprobs
+                    else "it gives no token ids and log-probabilities"
+                )
+                + "; use a micro: or hf: agent"
+            )
+        if agent.role.sampling.top_p != 1:
+            raise CapabilityError(
+                f"agent {name!r}: top_p is {agent.role.sampling.top_p}, training needs 1: "
+                "log-probabilities are of the full distribution"
+            )
+        policies[policy.name] = policy
+    return policies
+
+
+def publish(learner: Learner, policy: TrainablePolicy) -> None:
+    """Hand the learner's current weights to the policy under the learner's version.
+
+    Raises:
+        TrainingError: the policy did not adopt version or weights.
+    """
+    sent = learner.state_dict()
+    policy.load_weights(sent, learner.version)
+    if policy.version != learner.version:
+        raise TrainingError(
+            f"policy {policy.name!r} is at version {policy.version} after version "
+            f"{learner.version} was published"
+        )
+    held = policy.model.state_dict()
+    for name, weight in sent.items():
+        if not torch.equal(held[name], weight.to(held[name].dtype).to(held[name].device)):
+            raise TrainingError(f"policy {policy.name!r} did not adopt the published {name}")

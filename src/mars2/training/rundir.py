@@ -1,0 +1,171 @@
+"""The directory of a training run: what lies where, and who may write into it.
+
+    config.json      all settings, whole
+    manifest.json    version, settings digest, problems digest, platform, seed, agents, status
+    journal.jsonl    every ask, tell and fail of every tree
+    metrics.jsonl    one line a step
+    checkpoints/     step-NNNNN/
+    final/POLICY/    weights and tokenizer of each policy at the end
+
+A new run takes an absent or empty directory only; a resumed one takes the same settings and
+problems only. Nothing is written before that is known. Single files are replaced atomically.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mars2.config import RunConfig, changed_keys
+from mars2.errors import ResumeError
+from mars2.types import Problem
+
+
+def problems_digest(problems: Sequence[Problem]) -> str:
+    """SHA-256 of all problems in order, first 16 hex digits: the cursor counts along them."""
+    digest = hashlib.sha256()
+    for problem in problems:
+        digest.update(problem.model_dump_json().encode() + b"\n")
+    return digest.hexdigest()[:16]
+
+
+def safe_name(name: str) -> str:
+    """A directory name for a policy: equal to `name` where possible, else made unique."""
+    if re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
+        return name
+    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-.")
+    return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a file so that a reader, or a crash, sees the old or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    fsync_path(path.parent)
+
+
+def fsync_path(path: Path) -> None:
+    """Make a file's contents, or a directory's renames, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class RunDir:
+    """Paths and small files of one run. Make it with `create` or `resume`."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+        self.path = path
+        self.manifest = manifest
+
+    @property
+    def journal(self) -> Path:
+        """Append-only record of all trees."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON line a step."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Directory of step-NNNNN directories."""
+        return self.path / "checkpoints"
+
+    @property
+    def final(self) -> Path:
+        """Directory of one directory a policy."""
+        return self.path / "final"
+
+    @classmethod
+    def check_new(cls, path: Path) -> None:
+        """Raises ResumeError unless `path` is absent or an empty directory."""
+        if path.exists() and not path.is_dir():
+            raise ResumeError(f"{path} is a file; give a directory for the run")
+        if path.is_dir() and any(path.iterdir()):
+            hint = (
+                "continue it with --resume" if (path / "config.json").exists() else "it is no run"
+            )
+            raise ResumeError(f"{path} is not empty ({hint}, or choose another directory)")
+
+    @classmethod
+    def create(cls, path: Path, config: RunConfig, manifest: Mapping[str, Any]) -> RunDir:
+        """Start a run. Raises ResumeError as `check_new`."""
+        cls.check_new(path)
+        path.mkdir(parents=True, exist_ok=True)
+        run = cls(path, {})
+        run.update_manifest(**manifest, digest=config.digest(), status="running")
+        write_atomic(path / "config.json", config.model_dump_json(indent=2) + "\n")
+        return run
+
+    @classmethod
+    def resume(cls, path: Path, config: RunConfig, problems: str) -> RunDir:
+        """Open a run to continue it; writes nothing.
+
+        Args:
+            problems: `problems_digest` of the training problems.
+
+        Raises:
+            ResumeError: not a run, or other settings (each changed key is named) or problems.
+        """
+        try:
+            text = (path / "config.json").read_text(encoding="utf-8")
+            manifest = json.loads((path / "manifest.json").read_text(encoding="utf-8"))
+            before = RunConfig.model_validate_json(text)
+        except (OSError, ValueError, ValidationError) as error:
+            raise ResumeError(f"{path} is not a run that can be resumed: {error}") from None
+        changed = changed_keys(before, config)
+        if changed:
+            raise ResumeError(
+                f"{path} was started with other settings; resume with the same ones or choose "
+                "another directory. Changed:\n  " + "\n  ".join(changed)
+            )
+        if manifest.get("problems") != problems:
+            raise ResumeError(f"{path} was started on other training problems than these")
+        return cls(path, manifest)
+
+    def update_manifest(self, **changes: Any) -> None:
+        """Set keys of the manifest and write it."""
+        self.manifest.update(changes)
+        write_atomic(self.path / "manifest.json", json.dumps(self.manifest, indent=2) + "\n")
+
+    def append_metrics(self, row: Mapping[str, Any]) -> None:
+        """Add a line; NaN and infinities, which JSON lacks, become null."""
+        with open(self.metrics, "a", encoding="utf-8") as file:
+            file.write(json.dumps(_finite(row), allow_nan=False) + "\n")
+
+    def cut_metrics(self, step: int) -> None:
+        """Forget lines of steps after `step`: they are about to be made again."""
+        if not self.metrics.exists():
+            return
+        kept = [row for row in read_metrics(self.metrics) if row["step"] <= step]
+        write_atomic(self.metrics, "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """All whole lines; a torn last one (the process was killed) is left out."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,206 @@
+"""A whole training run in miniature: real tiny models, searches and journals, no sandbox.
+
+The judge rewards outputs by their characters, so that a run takes seconds. Run as a program it
+trains into a directory and, if told to, kills itself at a given node.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from training_kit import tiny_llama, tiny_neox
+from transformers import PreTrainedTokenizerFast
+
+from mars2.agents.base import Agent, Policy, Role
+from mars2.agents.sampler import generate_batch
+from mars2.config import RunConfig
+from mars2.search import make_strategy
+from mars2.search.runner import TreeResult, run_tree
+from mars2.search.seeds import derive
+from mars2.training.trainer import train
+from mars2.types import Generation, Node, Problem, Sampling, Status, StdinTest, Verdict
+
+CHARACTERS = "abcdefghijklmnopqrst"
+
+
+def tokenizer(characters: str) -> PreTrainedTokenizerFast:
+    vocab = {"<end>": 0, "<unk>": 1} | {c: i + 2 for i, c in enumerate(characters)}
+    raw = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
+    raw.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<end>", unk_token="<unk>")
+
+
+class TinyPolicy(Policy):
+    """One request at a time, so that equal weights give equal bits."""
+
+    has_logprobs = True
+    prompt_style = "micro"
+
+    def __init__(self, name: str, model, characters: str = CHARACTERS) -> None:
+        self.name = name
+        self.model = model
+        self.tokenizer = tokenizer(characters)
+
+    async def generate(self, messages, sampling: Sampling, *, seed: int) -> Generation:
+        prompt = self.tokenizer(messages[-1])["input_ids"]
+        (row,) = generate_batch(
+            self.model,
+            [prompt],
+            temperature=[sampling.temperature],
+            top_p=[1.0],
+            max_tokens=[sampling.max_tokens],
+            seeds=[seed],
+            eos_ids={0},
+            pad_id=0,
+        )
+        return Generation(
+            text=self.tokenizer.decode(row.token_ids, skip_special_tokens=True),
+            finish_reason=row.finish_reason,
+            prompt_ids=tuple(prompt),
+            token_ids=tuple(row.token_ids),
+            logprobs=tuple(row.logprobs),
+            policy_version=self.version,
+        )
+
+    def clone_model(self):
+        import copy
+
+        return copy.deepcopy(self.model).float()
+
+    def load_weights(self, state_dict, version: int) -> None:
+        self.model.load_state_dict(state_dict)
+        self.version = version
+
+
+def default_judge(text: str) -> float:
+    return float(text.count("a") >= 1)
+
+
+class TinyForest:
+    """Trees one after the other; refinement prompts carry the parent's text, never its ids."""
+
+    def __init__(self, config, agents, journal, judge=default_judge) -> None:
+        self.config, self.agents, self.journal, self.judge = config, agents, journal, judge
+        self.expansions = 0
+
+    async def forest(self, jobs, on_node=None) -> list[TreeResult]:
+        return [await self._tree(tree_id, problem, on_node) for tree_id, problem in jobs]
+
+    async def _tree(self, tree_id: str, problem: Problem, on_node) -> TreeResult:
+        async def expand(expansion, parent: Node | None) -> Node:
+            self.expansions += 1
+            text = problem.statement + (parent.generation.text if parent else "")
+            seed = derive(self.config.seed, tree_id, expansion.node_id)
+            generation = await self.agents[expansion.agent].generate([text], seed=seed)
+            reward = self.judge(generation.text)
+            status = Status.PASSED if reward == 1 else Status.WRONG_ANSWER
+            return Node(
+                tree_id=tree_id,
+                node_id=expansion.node_id,
+                parent_id=expansion.parent_id,
+                depth=expansion.depth,
+                agent=expansion.agent,
+                action=expansion.action,
+                prompt=(),
+                generation=generation,
+                code=generation.text,
+                verdict=Verdict(status=status, passed=int(reward), total=1),
+                reward=reward,
+            )
+
+        strategy = make_strategy(
+            self.config.search, list(self.agents), seed=derive(self.config.seed, tree_id)
+        )
+        return await run_tree(
+            tree_id,
+            strategy,
+            expand,
+            budget=self.config.search.nodes,
+            in_flight=1,
+            journal=self.journal.tree(tree_id),
+            ordered=True,
+            on_node=on_node,
+        )
+
+
+def problems(count: int = 5) -> list[Problem]:
+    return [
+        Problem(id=f"p{i}", statement=CHARACTERS[i : i + 4], private_tests=[_test()])
+        for i in range(count)
+    ]
+
+
+def _test() -> StdinTest:
+    return StdinTest(input="", expected="")
+
+
+def config(**sections) -> RunConfig:
+    base = {
+        "seed": 3,
+        "search": {"nodes": 6},
+        "credit": {"shaping_gamma": 0.5},
+        "learner": {"lr": 3e-3, "minibatches": 2, "schedule": "linear"},
+        "train": {"steps": 4, "trees_per_step": 3},
+    }
+    for name, values in sections.items():
+        base[name] = base.get(name, {}) | values if isinstance(values, dict) else values
+    return RunConfig.model_validate(base)
+
+
+def team() -> dict[str, Agent]:
+    """Two roles on a Llama and one on a GPT-NeoX with another tokenizer."""
+    llama = TinyPolicy("llama", tiny_llama(vocab=22))
+    neox = TinyPolicy("neox", tiny_neox(vocab=40), CHARACTERS[::-1] + "uvwxyz0123456789")
+    role = Role(sampling=Sampling(max_tokens=8))
+    return {
+        "coder": Agent("coder", llama, role),
+        "mender": Agent("mender", llama, Role(sampling=Sampling(temperature=0.8, max_tokens=8))),
+        "other": Agent("other", neox, role),
+    }
+
+
+async def run(out: Path, settings: RunConfig | None = None, agents=None, **options):
+    """`train` with the kit's parts; returns (result, forests opened)."""
+    settings = settings or config()
+    agents = agents or team()
+    judge = options.pop("judge", default_judge)
+    forests = []
+
+    def open_forest(journal):
+        forests.append(TinyForest(settings, agents, journal, judge))
+        return forests[-1]
+
+    options = {"problems": problems(), **options}
+    result = await train(settings, out, agents=agents, open_forest=open_forest, **options)
+    return result, forests
+
+
+def kill_at(count: int) -> Callable[[Node], None]:
+    """Kill this process, as `kill -9` does, when node number `count` is told."""
+    left = count
+
+    def on_node(node: Node) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return on_node
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--kill-at", type=int)
+    arguments = parser.parse_args()
+    hook = kill_at(arguments.kill_at) if arguments.kill_at else None
+    asyncio.run(run(arguments.out, resume=arguments.resume, on_node=hook))
