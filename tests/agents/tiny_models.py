@@ -53,7 +53,7 @@ def tiny_model(kind: str = "llama", *, layers: int = 2, width: int = 32, vocab: 
 def char_tokenizer(template: str | None = None) -> PreTrainedTokenizerFast:
     """One token a printable character; <bos> 0, <eos> 1, <pad> 2."""
     vocab = {token: i for i, token in enumerate(["<bos>", "<eos>", "<pad>", "<unk>"])}
-    for character in string.printable[:96]:
+    for character in string.printable[:95] + "\n":
         vocab.setdefault(character, len(vocab))
     core = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.Split("", "isolated")

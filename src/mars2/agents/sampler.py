@@ -277,14 +277,14 @@ class _BufferDecoder:
         logits: torch.Tensor | None = None
         for group in _length_groups(list(owners)):
             width = len(group[-1])
-            ids, mask, positions = batch.padded_prompts([owners[p][0] for p in group], width)
+            inputs, mask, positions = batch.padded_prompts([owners[p][0] for p in group], width)
             rows = [row for prompt in group for row in owners[prompt]]
             source = [i for i, prompt in enumerate(group) for _ in owners[prompt]]
             rows_t = torch.tensor(rows, device=batch.device)
             source_t = torch.tensor(source, device=batch.device)
             self.cache.fill_rows(rows_t, source_t)
             even = len(group[0]) == width
-            out = batch.forward(ids, positions, None if even else mask, self.cache)
+            out = batch.forward(inputs, positions, None if even else mask, self.cache)
             if logits is None:
                 logits = out.new_empty(batch.rows, out.shape[-1])
             logits[rows_t] = out[source_t]

@@ -1,0 +1,345 @@
+"""A policy whose weights live in this process: batches concurrent requests, can be trained.
+
+Requests that are under way together are answered as one batch by a worker thread, so the event
+loop never waits for a model. Sampling is seeded request by request: what else happens to be in
+a batch does not change an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from mars2.agents.base import Policy, PromptStyle
+from mars2.agents.sampler import SampledRow, generate_batch
+from mars2.errors import GenerationError
+from mars2.types import Generation, Message, Sampling, Usage
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    messages: tuple[Message, ...]
+    sampling: Sampling
+    seed: int
+    answer: asyncio.Future[Generation]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A request that fits the context, with its prompt as token ids."""
+
+    index: int
+    prompt_ids: list[int]
+    sampling: Sampling
+    seed: int
+
+
+class LocalPolicy(Policy):
+    """A transformers causal language model in this process.
+
+    Args:
+        name: identity of the weights.
+        model: moved to `device`, evaluation mode; its dtype is kept.
+        tokenizer: with a chat template for chat models; without one (base and micro models)
+            messages are concatenated.
+        prompt_style: the rendering of prompts the model was made for.
+        max_batch: most requests in one batch; more wait for the next.
+        linger_s: a batch starts when no request arrived for this long, so that a wave of
+            requests becomes one batch.
+    """
+
+    has_logprobs = True
+
+    def __init__(
+        self,
+        name: str,
+        model: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        prompt_style: PromptStyle,
+        device: str = "cpu",
+        max_batch: int = 64,
+        linger_s: float = 0.002,
+    ) -> None:
+        if max_batch < 1:
+            raise ValueError("max_batch must be at least 1")
+        self.name = name
+        self.version = 0
+        self.prompt_style = prompt_style
+        self.model: Any = model.to(device).eval()
+        self.tokenizer: Any = tokenizer
+        self.max_batch = max_batch
+        self.linger_s = linger_s
+        self.eos_ids = _eos_ids(model, tokenizer)
+        self.pad_id = _pad_id(tokenizer, self.eos_ids)
+        self.context = _context(model)
+        self._waiting: list[_Request] = []
+        self._dispatcher: asyncio.Task[None] | None = None
+        self._worker: ThreadPoolExecutor | None = None
+        self._weights = threading.Lock()  # held while a batch runs or weights change
+
+    # ------------------------------------------------------------------ requests
+
+    async def generate(
+        self, messages: Sequence[Message], sampling: Sampling, *, seed: int
+    ) -> Generation:
+        """One answer with prompt ids, token ids and log-probabilities.
+
+        The output is cut where prompt + output would exceed the model's context (finish reason
+        "length"). The text excludes the end-of-text and other special tokens.
+
+        Raises:
+            GenerationError: the prompt leaves no room in the context, the model's logits are
+                not finite, or memory does not suffice for this request alone.
+        """
+        loop = asyncio.get_running_loop()
+        request = _Request(tuple(messages), sampling, seed, loop.create_future())
+        dispatcher = self._dispatcher
+        if dispatcher is None or dispatcher.done() or dispatcher.get_loop() is not loop:
+            self._waiting = []  # a closed event loop may have left some behind
+            self._dispatcher = loop.create_task(self._dispatch(), name=f"batches of {self.name}")
+        self._waiting.append(request)
+        return await request.answer
+
+    async def aclose(self) -> None:
+        """Fail waiting requests and end the worker thread (after the batch under way)."""
+        dispatcher, self._dispatcher = self._dispatcher, None
+        if dispatcher is not None and dispatcher.get_loop() is asyncio.get_running_loop():
+            dispatcher.cancel()
+            await asyncio.gather(dispatcher, return_exceptions=True)
+        for request in self._waiting:
+            _fail(request, GenerationError(f"policy {self.name!r} was closed"))
+        self._waiting = []
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await asyncio.to_thread(worker.shutdown)
+
+    async def _dispatch(self) -> None:
+        """Runs while requests wait: collect a wave, answer it, and again."""
+        loop = asyncio.get_running_loop()
+        batch: list[_Request] = []
+        try:
+            while await self._collect():
+                batch, self._waiting = (
+                    self._waiting[: self.max_batch],
+                    self._waiting[self.max_batch :],
+                )
+                if self._worker is None:
+                    self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"mars2-{self.name}")
+                work = [(r.messages, r.sampling, r.seed) for r in batch]
+                try:
+                    answers = await loop.run_in_executor(self._worker, self._answer, work)
+                except Exception as error:  # a defect of ours: whoever waits shall see it
+                    answers = [error] * len(batch)
+                for request, answer in zip(batch, answers, strict=True):
+                    if isinstance(answer, BaseException):
+                        _fail(request, answer)
+                    elif not request.answer.done():
+                        request.answer.set_result(answer)
+        finally:
+            for request in batch:  # only if this task was cancelled
+                _fail(request, GenerationError(f"policy {self.name!r} was closed"))
+
+    async def _collect(self) -> bool:
+        """Wait until no more requests arrive; False if none is left."""
+        seen = -1
+        while len(self._waiting) > seen and len(self._waiting) < self.max_batch:
+            seen = len(self._waiting)
+            await asyncio.sleep(self.linger_s)
+        self._waiting = [r for r in self._waiting if not r.answer.done()]  # not the cancelled
+        return bool(self._waiting)
+
+    # ------------------------------------------------------------------ the worker thread
+
+    def _answer(
+        self, work: list[tuple[tuple[Message, ...], Sampling, int]]
+    ) -> list[Generation | BaseException]:
+        """One answer or error a request, in order; called in the worker thread."""
+        answers: list[Generation | BaseException] = [GenerationError("not answered")] * len(work)
+        ready: list[_Ready] = []
+        for index, (messages, sampling, seed) in enumerate(work):
+            try:
+                ids, sampling = self._fit(self.encode(messages), sampling)
+                ready.append(_Ready(index, ids, sampling, seed))
+            except Exception as error:
+                answers[index] = error
+        with self._weights:
+            self._sample(ready, answers)
+        return answers
+
+    def _sample(self, ready: list[_Ready], answers: list[Generation | BaseException]) -> None:
+        """Fill `answers`; where memory does not suffice, in halves."""
+        if not ready:
+            return
+        started = time.monotonic()
+        try:
+            rows = generate_batch(
+                self.model,
+                [r.prompt_ids for r in ready],
+                temperature=[r.sampling.temperature for r in ready],
+                top_p=[r.sampling.top_p for r in ready],
+                max_tokens=[r.sampling.max_tokens for r in ready],
+                seeds=[r.seed for r in ready],
+                eos_ids=self.eos_ids,
+                pad_id=self.pad_id,
+            )
+        except FloatingPointError as error:
+            for r in ready:
+                answers[r.index] = GenerationError(
+                    f"policy {self.name!r}, version {self.version}: {error}"
+                )
+            return
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            if len(ready) == 1:
+                answers[ready[0].index] = GenerationError(
+                    f"policy {self.name!r}: not enough memory for one request of "
+                    f"{len(ready[0].prompt_ids)} + {ready[0].sampling.max_tokens} tokens"
+                )
+                return
+            half = len(ready) // 2
+            self._sample(ready[:half], answers)
+            self._sample(ready[half:], answers)
+            return
+        seconds = time.monotonic() - started
+        for r, row in zip(ready, rows, strict=True):
+            answers[r.index] = self._generation(r.prompt_ids, row, seconds)
+
+    def _generation(self, prompt_ids: list[int], row: SampledRow, seconds: float) -> Generation:
+        return Generation(
+            text=self.decode(row.token_ids),
+            finish_reason=row.finish_reason,
+            prompt_ids=tuple(prompt_ids),
+            token_ids=tuple(row.token_ids),
+            logprobs=tuple(row.logprobs),
+            policy_version=self.version,
+            usage=Usage(len(prompt_ids), len(row.token_ids)),
+            seconds=seconds,
+        )
+
+    def _fit(self, ids: list[int], sampling: Sampling) -> tuple[list[int], Sampling]:
+        if not ids:
+            raise GenerationError(f"policy {self.name!r}: the prompt has no tokens")
+        if self.context is None:
+            return ids, sampling
+        room = self.context - len(ids)
+        if room < 1:
+            raise GenerationError(
+                f"policy {self.name!r}: the prompt has {len(ids)} tokens and the model's context "
+                f"holds {self.context}"
+            )
+        return ids, replace(sampling, max_tokens=min(sampling.max_tokens, room))
+
+    # ------------------------------------------------------------------ text and tokens
+
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        """Token ids of a conversation, ready for the model to answer."""
+        if self.prompt_style == "micro":
+            text = "".join(m.content for m in messages)
+            return list(self.tokenizer.encode(text, add_special_tokens=False))
+        if not getattr(self.tokenizer, "chat_template", None):
+            text = "\n\n".join(m.content for m in messages) + "\n\n"
+            return list(self.tokenizer.encode(text))
+        text = self._chat_text(messages)
+        return list(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def _chat_text(self, messages: Sequence[Message]) -> str:
+        plain = [{"role": m.role, "content": m.content} for m in messages]
+        try:
+            return self._render(plain)
+        except Exception:
+            # Some templates refuse a system message: say it in the user's first one.
+            if len(plain) < 2 or plain[0]["role"] != "system":
+                raise
+            merged = plain[0]["content"] + "\n\n" + plain[1]["content"]
+            return self._render([{"role": plain[1]["role"], "content": merged}, *plain[2:]])
+
+    def _render(self, plain: list[dict[str, str]]) -> str:
+        return self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True)
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """Text of sampled tokens without end-of-text and other special tokens."""
+        ids = list(token_ids)
+        while ids and ids[-1] in self.eos_ids:
+            ids.pop()
+        return self.tokenizer.decode(
+            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+
+    # ------------------------------------------------------------------ weights
+
+    def load_weights(self, state_dict: dict[str, Tensor], version: int) -> None:
+        """Adopt a published version; waits for a batch under way. Tensors are copied.
+
+        Names are those of `model.state_dict()`; of tied weights one name suffices.
+
+        Raises:
+            ValueError: a name is unknown or missing, or a shape differs; nothing is changed.
+        """
+        own: dict[str, Tensor] = self.model.state_dict()
+        unknown = sorted(set(state_dict) - set(own))
+        if unknown:
+            raise ValueError(f"policy {self.name!r} has no weight {unknown[0]!r}")
+        given = {own[name].data_ptr() for name in state_dict}
+        missing = sorted(n for n, w in own.items() if w.data_ptr() not in given)
+        if missing:
+            raise ValueError(f"policy {self.name!r}: weight {missing[0]!r} is missing")
+        for name, weight in state_dict.items():
+            if weight.shape != own[name].shape:
+                raise ValueError(
+                    f"policy {self.name!r}: {name} has shape {tuple(weight.shape)}, "
+                    f"the model's is {tuple(own[name].shape)}"
+                )
+        with self._weights, torch.no_grad():
+            for name, weight in state_dict.items():
+                own[name].copy_(weight)
+            self.version = version
+
+    def clone_model(self) -> nn.Module:
+        """An independent float32 copy of the model, in evaluation mode, gradients enabled."""
+        with self._weights:
+            clone: nn.Module = copy.deepcopy(self.model)
+        return clone.float().eval().requires_grad_(True)
+
+
+def _fail(request: _Request, error: BaseException) -> None:
+    if not request.answer.done():
+        request.answer.set_exception(error)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """PyTorch's CPU allocator raises a plain RuntimeError."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        "not enough memory" in str(error) or "can't allocate memory" in str(error)
+    )
+
+
+def _eos_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
+    """Whatever model or tokenizer call end of text (chat models often have two)."""
+    ids: set[int] = set()
+    sources = (getattr(model, "generation_config", None), model.config, tokenizer)
+    for source in sources:
+        value = getattr(source, "eos_token_id", None)
+        ids.update(value if isinstance(value, list | tuple) else [] if value is None else [value])
+    return ids
+
+
+def _pad_id(tokenizer: PreTrainedTokenizerBase, eos_ids: set[int]) -> int:
+    pad = getattr(tokenizer, "pad_token_id", None)
+    return pad if isinstance(pad, int) else min(eos_ids, default=0)
+
+
+def _context(model: PreTrainedModel) -> int | None:
+    value = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return value if isinstance(value, int) and value > 0 else None
