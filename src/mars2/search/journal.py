@@ -21,6 +21,7 @@ import io
 import json
 import logging
 import os
+import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,18 +112,26 @@ class Journal:
         self.close()
 
     def _read_existing(self) -> None:
-        """Check every line and index it; truncate a torn last one."""
-        for line, event in _scan(self._file, self.path):
-            if event is None:
-                _log.warning("journal %s: dropped the torn line %d", self.path, self._lines + 1)
-                self._file.truncate(self._size)
-                break
-            self._lines += 1
+        """Index every line by its beginning; truncate a torn last one.
+
+        Nodes are parsed when their tree is resumed, not here: most are of finished trees.
+        """
+        for number, line, last in _lines(self._file):
+            tree_id = None if number == 1 or last else _tree_at_a_glance(line)
+            if tree_id is None:
+                event = _parse(line, self.path, number, may_be_torn=last)
+                if event is None:
+                    _log.warning("journal %s: dropped the torn line %d", self.path, number)
+                    self._file.truncate(self._size)
+                    break
+                if number == 1:
+                    self._check_header(event)
+                else:
+                    tree_id = event["tree"]
+            self._lines = number
             self._size += len(line)
-            if self._lines == 1:
-                self._check_header(event)
-            else:
-                self._index_last(event["tree"], len(line))
+            if tree_id is not None:
+                self._index_last(tree_id, len(line))
 
     def _check_header(self, found: dict[str, Any]) -> None:
         wanted = self.header
@@ -165,8 +174,7 @@ class Journal:
             # Through the one descriptor: closing another one would drop this process's lock.
             line = os.pread(self._file.fileno(), length, offset)
             event = _parse(line, self.path, number)
-            if event is None:
-                raise ResumeError(f"journal {self.path}, line {number}: the file has changed")
+            assert event is not None  # only a torn line has none
             yield number, event
 
 
@@ -236,31 +244,40 @@ def read_journal(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     except OSError as error:
         raise ResumeError(f"journal {path} cannot be read: {error}") from None
     with file:
-        for _, event in _scan(file, path):
+        for number, line, last in _lines(file):
+            event = _parse(line, path, number, may_be_torn=last)
             if event is not None:
                 yield event
 
 
-def _scan(file: io.FileIO, path: Path) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
-    """(line, event) of every line; the event is None for a torn last line."""
+def _lines(file: io.FileIO) -> Iterator[tuple[int, bytes, bool]]:
+    """(line number from 1, line, whether it is the last) of every line."""
     file.seek(0)
     buffered = io.BufferedReader(file, 1 << 20)
     try:
         line = buffered.readline()
         number = 1
         while line:
-            event = _parse(line, path, number)
             following = buffered.readline()
-            if event is None and (following or (number == 1 and not _begins_header(line))):
-                raise ResumeError(
-                    f"journal {path}, line {number}: not a JSON object; the file is damaged or no "
-                    "journal"
-                )
-            yield line, event
+            yield number, line, not following
             line = following
             number += 1
     finally:
         buffered.detach()
+
+
+_BEGINNING = re.compile(rb'\{"event":"(?:ask|tell|fail)","tree":("(?:[^"\\]|\\.)*"),"node_id":')
+
+
+def _tree_at_a_glance(line: bytes) -> str | None:
+    """The tree id of a line that begins and ends as `TreeJournal` writes them, else None."""
+    match = _BEGINNING.match(line)
+    if match is None or not line.endswith(b"}\n"):
+        return None
+    try:
+        return json.loads(match[1])
+    except ValueError:
+        return None
 
 
 def _begins_header(line: bytes) -> bool:
@@ -269,19 +286,23 @@ def _begins_header(line: bytes) -> bool:
     return line[: len(start)] == start[: len(line)]
 
 
-def _parse(line: bytes, path: Path, number: int) -> dict[str, Any] | None:
-    """The event, or None for a line that is no whole JSON object.
+def _parse(
+    line: bytes, path: Path, number: int, *, may_be_torn: bool = False
+) -> dict[str, Any] | None:
+    """The event, or None for a torn line where one may be.
 
     Raises:
-        ResumeError: a JSON object that has no place in a journal, or not there.
+        ResumeError: no whole JSON object, or one that has no place in a journal, or not there.
     """
+    where = f"journal {path}, line {number}"
     try:
         event = json.loads(line) if line.endswith(b"\n") else None
     except ValueError:
-        return None
+        event = None
     if not isinstance(event, dict):
-        return None
-    where = f"journal {path}, line {number}"
+        if may_be_torn and (number > 1 or _begins_header(line)):
+            return None
+        raise ResumeError(f"{where}: not a JSON object; the file is damaged or no journal")
     if number == 1:
         if event.get("event") != "header" or "config_hash" not in event:
             raise ResumeError(f"{where}: not the header of a search journal")
