@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
+from mars2 import __version__
 from mars2.agents.team import build_team
-from mars2.cli.options import chosen, config_options, json_option, prepare_out, run_async
+from mars2.cli.options import chosen, config_options, json_option, run_async
 from mars2.cli.output import Output, percent
 from mars2.config import RunConfig
-from mars2.errors import ResumeError, UsageError
+from mars2.errors import UsageError
 from mars2.evaluation.evaluate import EvalResult, evaluate
 from mars2.problems import load
 from mars2.search.journal import Journal
-from mars2.types import Node, Problem
+from mars2.training.rundir import RunDir, problems_digest, write_atomic
+from mars2.types import Problem
 from mars2.verifier import Verifier
 
 
@@ -58,10 +61,9 @@ def command(
     if resume and out is None:
         raise UsageError("--resume needs --out, the directory to go on in")
     problems = load(source, difficulty=difficulty, limit=limit)
-    if out is not None and not (resume and out.exists()):
-        prepare_out(out)
+    run = _open_run(out, resume, config, problems) if out else None
     started = time.monotonic()
-    result = run_async(_run(config, source, problems, out, resume, output))
+    result = run_async(_run(config, problems, run, output))
     summary = result.summary(resamples=config.eval.bootstrap, seed=config.seed)
     report = {
         "source": source,
@@ -74,8 +76,10 @@ def command(
         "seconds": round(time.monotonic() - started, 1),
         "run_dir": str(out) if out else None,
     }
-    if out is not None:
-        write_json(out / "results.json", report | {"outcomes": result.to_json()})
+    if run is not None:
+        whole = report | {"outcomes": result.to_json()}
+        write_atomic(run.path / "results.json", json.dumps(whole, indent=1) + "\n")
+        run.update_manifest(status="finished")
     if as_json:
         output.data(report)
     else:
@@ -85,49 +89,32 @@ def command(
         output.show(f"{report['seconds']} s")
 
 
+def _open_run(out: Path, resume: bool, config: RunConfig, problems: list[Problem]) -> RunDir:
+    """Start or continue the record in `out`; refuses before anything is written."""
+    digest = problems_digest(problems)
+    if resume:
+        return RunDir.resume(out, config, digest)
+    return RunDir.create(out, config, {"mars2": __version__, "kind": "eval", "problems": digest})
+
+
 async def _run(
-    config: RunConfig,
-    source: str,
-    problems: list[Problem],
-    out: Path | None,
-    resume: bool,
-    output: Output,
+    config: RunConfig, problems: list[Problem], run: RunDir | None, output: Output
 ) -> EvalResult:
     team = build_team(config.agents)
+    total = len(problems) * (config.eval.samples * len(config.agents) + config.eval.nodes)
+    header = {"config_hash": config.digest()}
     try:
-        header = {
-            "kind": "eval",
-            "config": config.digest(),
-            "source": source,
-            "problems": len(problems),
-        }
-        journal = None
-        if out is not None:
-            if resume and not (out / "journal.jsonl").exists() and any(out.iterdir()):
-                raise ResumeError(f"--out {out}: holds no journal of an evaluation to go on with")
-            out.mkdir(parents=True, exist_ok=True)
-            write_json(out / "config.json", config.model_dump(mode="json"))
-            journal = Journal.open(out / "journal.jsonl", header)
-        total = len(problems) * (config.eval.samples * len(config.agents) + config.eval.nodes)
-        try:
+        with Journal.open(run.journal, header) if run else nullcontext() as journal:
             async with Verifier(config.verifier) as verifier:
                 with output.progress("eval", total) as advance:
-
-                    def on_node(_: Node) -> None:
-                        advance()
-
                     return await evaluate(
                         team,
                         problems,
                         verifier,
                         config,
                         journal=journal,
-                        ordered=False,
-                        on_node=on_node,
+                        on_node=lambda _: advance(),
                     )
-        finally:
-            if journal is not None:
-                journal.close()
     finally:
         await team.aclose()
 
@@ -144,10 +131,3 @@ def show_summary(output: Output, title: str, summary: dict[str, Any], config: Ru
         if key in team:
             rows.append(["team", name, percent(team[key], team["ci95"][key]), ""])
     output.table(title, ["who", "metric", "value [95 % interval]", "also"], rows)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file so that a reader never sees half of it."""
-    temporary = path.with_suffix(path.suffix + ".tmp")
-    temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    temporary.replace(path)

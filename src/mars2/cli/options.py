@@ -127,16 +127,3 @@ def chosen(kwargs: dict[str, Any]) -> Chosen:
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; Ctrl-C cancels it and surfaces as KeyboardInterrupt."""
     return asyncio.run(work)
-
-
-def prepare_out(out: Path | None) -> Path | None:
-    """Check that an output directory is new or empty, before anything is written.
-
-    Raises:
-        UsageError: it has content, or is a file.
-    """
-    if out is None:
-        return None
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"--out {out}: it already has content; give a new directory")
-    return out

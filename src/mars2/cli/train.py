@@ -1,0 +1,267 @@
+"""`mars2 train`: search, credit, learn; evaluation before and after when held-out problems are
+named. `quickstart` runs the same with a packaged config.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mars2.agents.team import Team, build_team
+from mars2.cli.options import chosen, config_options, json_option, run_async
+from mars2.cli.output import Output, percent
+from mars2.config import RunConfig
+from mars2.errors import ResumeError, UsageError
+from mars2.evaluation.evaluate import EvalResult, evaluate, paired_rise
+from mars2.inference.rollout import Rollout
+from mars2.problems import load
+from mars2.search.journal import Journal
+from mars2.training.rundir import RunDir, write_atomic
+from mars2.types import Problem
+from mars2.verifier import Verifier
+
+
+@click.command(name="train")
+@config_options
+@click.option("--problems", "train_source", help="Training problems (problems.train).")
+@click.option("--heldout", help="Held-out problems, evaluated before and after.")
+@click.option("--steps", type=click.IntRange(min=1), help="Steps (train.steps).")
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Run directory: new or empty; with --resume, the run to continue.",
+)
+@click.option("--resume", is_flag=True, help="Continue the run in --out with its own settings.")
+@json_option
+def command(
+    train_source: str | None,
+    heldout: str | None,
+    steps: int | None,
+    out: Path,
+    resume: bool,
+    as_json: bool,
+    **shared: Any,
+) -> None:
+    """Train a team by multi-agent tree search on executed problems."""
+    output = Output(as_json)
+    forced = {
+        "problems__train": train_source,
+        "problems__heldout": heldout,
+        "train__steps": steps,
+    }
+    config = resolve_run(out, resume, shared, forced)
+    if not config.agents:
+        raise UsageError("no agents: give --agent NAME=BACKEND:MODEL, or a --config")
+    report = run_training(config, out, resume, output)
+    if as_json:
+        output.data(report)
+    else:
+        show_report(output, report, config)
+
+
+def resolve_run(
+    out: Path,
+    resume: bool,
+    shared: dict[str, Any],
+    forced: dict[str, Any],
+    base: dict[str, Any] | None = None,
+) -> RunConfig:
+    """The settings of a run: from options, or on resume those of the run itself, on top of which
+    options are allowed only as long as they change nothing (checked when the run is opened).
+
+    Raises:
+        ConfigError: bad file, key or value.
+        ResumeError: `out` holds no run.
+    """
+    if resume:
+        path = out / "config.json"
+        try:
+            base = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ResumeError(f"--resume: {out} holds no run to continue: {error}") from None
+    return chosen(shared).resolve(base, **forced)
+
+
+def run_training(config: RunConfig, out: Path, resume: bool, output: Output) -> dict[str, Any]:
+    """Train and evaluate; returns the report (see `Session.report`)."""
+    try:
+        import mars2.training.trainer  # noqa: F401
+    except ImportError as error:
+        raise UsageError(f"training needs torch: pip install 'mars2[train]' ({error})") from None
+    if not resume:
+        RunDir.check_new(out)
+    limits = config.problems
+    problems = load(limits.train, difficulty=limits.difficulty, limit=limits.limit)
+    heldout = load(limits.heldout, limit=limits.heldout_limit) if limits.heldout else []
+    return run_async(Session(config, out, resume, output, problems, heldout).run())
+
+
+@dataclass
+class Session:
+    """One call of `train`: the team, the verifier and the evaluations around the loop."""
+
+    config: RunConfig
+    out: Path
+    resume: bool
+    output: Output
+    problems: list[Problem]
+    heldout: list[Problem]
+    _evaluated: dict[str, EvalResult] = field(default_factory=dict)
+
+    async def run(self) -> dict[str, Any]:
+        """Everything, and what it came to.
+
+        Raises:
+            Mars2Error: as `mars2.training.trainer.train`.
+        """
+        from mars2.training.trainer import StepReport, train
+
+        started = time.monotonic()
+        team = build_team(self.config.agents, train=True)
+        try:
+            async with Verifier(self.config.verifier) as verifier:
+
+                async def on_start(run: RunDir, step: int) -> None:
+                    if step:
+                        self.output.log(f"resumed after step {step}")
+                    await self._evaluate("before", run, team, verifier)
+
+                async def on_step(report: StepReport) -> None:
+                    self.output.log(step_line(report.metrics, report.steps))
+                    every = self.config.train.eval_every
+                    if every and report.step % every == 0 and report.step < report.steps:
+                        await self._evaluate(f"step{report.step:05d}", report.run, team, verifier)
+
+                result = await train(
+                    self.config,
+                    self.out,
+                    agents=team.agents,
+                    problems=self.problems,
+                    open_forest=lambda journal: Rollout(
+                        team,
+                        verifier,
+                        self.config.search,
+                        seed=self.config.seed,
+                        reward=self.config.credit.reward,
+                        reward_tests=self.config.credit.reward_tests,
+                        journal=journal,
+                    ),
+                    resume=self.resume,
+                    on_start=on_start,
+                    on_step=on_step,
+                )
+                await self._evaluate("after", result.run, team, verifier)
+        finally:
+            await team.aclose()
+        return self._report(result, time.monotonic() - started)
+
+    async def _evaluate(self, label: str, run: RunDir, team: Team, verifier: Verifier) -> None:
+        if not self.heldout:
+            return
+        directory = run.path / "eval"
+        with Journal.open(
+            directory / f"{label}.jsonl", {"config_hash": self.config.digest()}
+        ) as journal:
+            total = len(self.heldout) * (
+                self.config.eval.samples * len(team.agents) + self.config.eval.nodes
+            )
+            with self.output.progress(f"held-out evaluation, {label}", total) as advance:
+                result = await evaluate(
+                    team,
+                    self.heldout,
+                    verifier,
+                    self.config,
+                    label=label,
+                    journal=journal,
+                    on_node=lambda _: advance(),
+                )
+        self._evaluated[label] = result
+        summary = self._summary(result)
+        write_atomic(
+            directory / f"{label}.json",
+            json.dumps({"summary": summary, "outcomes": result.to_json()}, indent=1) + "\n",
+        )
+        means = ", ".join(f"{n} {a['pass@1']:.3f}" for n, a in summary["agents"].items())
+        self.output.log(f"held-out pass@1 {label}: {means}")
+
+    def _summary(self, result: EvalResult) -> dict[str, Any]:
+        return result.summary(resamples=self.config.eval.bootstrap, seed=self.config.seed)
+
+    def _report(self, result: Any, seconds: float) -> dict[str, Any]:
+        report: dict[str, Any] = {"before": None, "after": None}
+        if self.heldout:
+            before, after = self._evaluated["before"], self._evaluated["after"]
+            report = {"before": self._summary(before), "after": self._summary(after)}
+            report["rise"] = paired_rise(
+                before, after, resamples=self.config.eval.bootstrap, seed=self.config.seed
+            )
+        report |= {
+            "steps": result.steps,
+            "status": result.status,
+            "seed": self.config.seed,
+            "final": {name: str(path) for name, path in result.final.items()},
+            "seconds": round(seconds, 1),
+            "run_dir": str(self.out),
+        }
+        write_atomic(result.run.path / "report.json", json.dumps(report, indent=1) + "\n")
+        return report
+
+
+def step_line(metrics: dict[str, Any], steps: int) -> str:
+    """One line of progress a step: solved trees, and by policy reward, loss and KL."""
+    trees = metrics["trees"]
+    parts = [
+        f"step {metrics['step']}/{steps}",
+        f"trees solved {trees['pass_rate']:.2f}",
+        f"informative {trees['informative']}/{trees['count']}",
+    ]
+    for name, policy in metrics["policies"].items():
+        update = policy["update"]
+        learnt = (
+            f"{update['samples']} samples, kl {update['kl']:.4f}" if update else "waits for samples"
+        )
+        parts.append(f"{name} reward {policy['reward']:.2f} ({learnt})")
+    seconds = metrics["seconds"]
+    parts.append(f"{seconds['rollout'] + seconds['update']:.1f} s")
+    return "  ".join(parts)
+
+
+def show_report(output: Output, report: dict[str, Any], config: RunConfig) -> None:
+    """Before and after, side by side."""
+    if report["before"] is None:
+        output.show(f"{report['status']} after {report['steps']} steps; no held-out problems")
+    else:
+        show_change(output, report, config)
+    for name, path in report["final"].items():
+        output.show(f"weights of {name}: {path}")
+    output.show(f"run: {report['run_dir']}  ({report['seconds']} s)")
+
+
+def show_change(output: Output, report: dict[str, Any], config: RunConfig) -> None:
+    """The table that says whether anything was learnt."""
+    before, after = report["before"], report["after"]
+    rows = [
+        [name, "pass@1", percent(old["pass@1"], old["ci95"]), percent(new["pass@1"], new["ci95"])]
+        for (name, old), new in zip(before["agents"].items(), after["agents"].values(), strict=True)
+    ]
+    for key, title in {
+        "pass@1(mcts)": "Pass@1(MCTS)",
+        "pass@n": f"Pass@N (N = {config.eval.nodes})",
+    }.items():
+        rows.append(
+            ["team", title]
+            + [percent(x["team"][key], x["team"]["ci95"][key]) for x in (before, after)]
+        )
+    rise = report["rise"]
+    output.table(
+        f"{config.problems.heldout}: {rise['problems']} held-out problems, 95 % intervals",
+        ["who", "metric", "before", "after"],
+        rows,
+    )
+    output.show(f"mean pass@1 of the agents rose by {percent(rise['mean'], rise['ci95'])}")
