@@ -8,10 +8,10 @@ PROBLEMS = [
         difficulty="easy",
         title="Ledger balance",
         statement="""\
-An account starts with a balance of 0. The first line holds n (0 <= n <= 1000). Each of the next n
-lines is `D x` (deposit x) or `W x` (withdraw x), with 1 <= x <= 10^6. A withdrawal larger than
-the current balance is refused and changes nothing. Print two integers on one line: the final
-balance and the number of refused withdrawals.""",
+An account starts with a balance of 0. The first line holds n (0 <= n <= 1000). Each of the
+next n lines is `D x` (deposit x) or `W x` (withdraw x), with 1 <= x <= 10^6. A withdrawal
+larger than the current balance is refused and changes nothing. Print two integers on one line:
+the final balance and the number of refused withdrawals.""",
         public=[
             ("3\nD 50\nW 20\nW 40\n", "30 1\n"),
             ("2\nD 5\nW 5\n", "0 0\n"),
@@ -106,9 +106,9 @@ print(max(sys.stdin.read().split(), key=len))
         title="Warmer days",
         statement="""\
 The first line holds n (1 <= n <= 1000), the second line n integers: daily temperatures between
--60 and 60. A day is *warmer* if it is strictly hotter than the day before it, and a *record* if
-it is strictly hotter than every earlier day. The first day is neither warmer nor a record. Print
-the number of warmer days and the number of record days, separated by a space.""",
+-60 and 60. A day is *warmer* if it is strictly hotter than the day before it, and a *record*
+if it is strictly hotter than every earlier day. The first day is neither warmer nor a record.
+Print the number of warmer days and the number of record days, separated by a space.""",
         public=[("5\n3 5 4 4 6\n", "2 2\n"), ("1\n10\n", "0 0\n"), ("3\n-5 -4 -9\n", "1 1\n")],
         private=[
             "1\n-60\n",
@@ -148,9 +148,9 @@ print(warmer, records)
         difficulty="easy",
         title="Shift the clock",
         statement="""\
-The first line is a time of day `HH:MM` (24-hour clock, always two digits each). The second line
-is an integer m (-10^9 <= m <= 10^9): minutes to add, negative to go back. Print the resulting
-time as `HH:MM` with two digits each.""",
+The first line is a time of day `HH:MM` (24-hour clock, always two digits each). The second
+line is an integer m (-10^9 <= m <= 10^9): minutes to add, negative to go back. Print the
+resulting time as `HH:MM` with two digits each.""",
         public=[("23:50\n15\n", "00:05\n"), ("00:10\n-20\n", "23:50\n"), ("09:05\n0\n", "09:05\n")],
         private=[
             "00:00\n0\n",
@@ -197,9 +197,9 @@ print(f"{total // 60:02d}:{total % 60:02d}")
         difficulty="easy",
         title="Turn the grid",
         statement="""\
-The first line holds r, c and k (1 <= r, c <= 20, 0 <= k <= 10^9). The next r lines are strings of
-c characters (no blanks). Turn the grid clockwise by 90 degrees, k times, and print the result,
-one row a line.""",
+The first line holds r, c and k (1 <= r, c <= 20, 0 <= k <= 10^9). The next r lines are strings
+of c characters (no blanks). Turn the grid clockwise by 90 degrees, k times, and print the
+result, one row a line.""",
         public=[
             ("2 3 1\nabc\ndef\n", "da\neb\nfc\n"),
             ("1 2 2\nxy\n", "yx\n"),
@@ -237,9 +237,9 @@ print("\n".join(grid))
         difficulty="easy",
         title="Dotted stairs",
         statement="""\
-Read n (0 <= n <= 40). Print a staircase of n rows, each exactly n characters long: row i (counted
-from 1 at the top) has i characters `#` at its right end and `.` elsewhere. Every row whose number
-is divisible by 3 uses `=` instead of `#`. For n = 0 print `flat`.""",
+Read n (0 <= n <= 40). Print a staircase of n rows, each exactly n characters long: row i
+(counted from 1 at the top) has i characters `#` at its right end and `.` elsewhere. Every row
+whose number is divisible by 3 uses `=` instead of `#`. For n = 0 print `flat`.""",
         public=[("3\n", "..#\n.##\n===\n"), ("1\n", "#\n"), ("0\n", "flat\n")],
         private=[f"{n}\n" for n in (2, 4, 5, 6, 7, 9, 12, 20, 40)],
         reference=(
@@ -263,9 +263,9 @@ for i in range(1, n + 1):
         difficulty="easy",
         title="Leap years between",
         statement="""\
-A year is a leap year if it is divisible by 4, except that years divisible by 100 are leap years
-only if they are divisible by 400 too. The input is one line with two integers a and b (1 <= a, b
-<= 5000), in any order. Print how many leap years lie between them, both ends included.""",
+A year is a leap year if it is divisible by 4, except that years divisible by 100 are leap
+years only if they are divisible by 400 too. The input is one line with two integers a and b (1
+<= a, b <= 5000), in any order. Print how many leap years lie between them, both ends included.""",
         public=[("2000 2004\n", "2\n"), ("1901 1899\n", "0\n"), ("4 1\n", "1\n")],
         private=[
             "1 5000\n",
@@ -299,9 +299,9 @@ print(sum(leap(y) for y in range(a, b + 1)))
         title="Vote count",
         statement="""\
 The first line holds n (1 <= n <= 1000), the number of ballots; each of the next n lines is one
-name (lower-case letters) or `-` for a blank ballot. Print the winner's name and votes, separated
-by a space. With equal votes the alphabetically smallest name wins. If all ballots are blank print
-`nobody`.""",
+name (lower-case letters) or `-` for a blank ballot. Print the winner's name and votes,
+separated by a space. With equal votes the alphabetically smallest name wins. If all ballots
+are blank print `nobody`.""",
         public=[
             ("4\nbo\nal\nbo\n-\n", "bo 2\n"),
             ("2\nzoe\nann\n", "ann 1\n"),
@@ -348,10 +348,11 @@ else:
         difficulty="easy",
         title="Parking fee",
         statement="""\
-A car park charges for each started hour: 200 cents for the first one, 150 for each further one,
-but never more than 1200 cents for one full period of 24 hours; after 24 hours a new period begins
-with a first hour again. Up to 10 minutes in total are free. Read q (1 <= q <= 100), then q lines
-with the minutes parked (0 <= m <= 10^6). Print each fee in cents on its own line.""",
+A car park charges for each started hour: 200 cents for the first one, 150 for each further
+one, but never more than 1200 cents for one full period of 24 hours; after 24 hours a new
+period begins with a first hour again. Up to 10 minutes in total are free. Read q (1 <= q <=
+100), then q lines with the minutes parked (0 <= m <= 10^6). Print each fee in cents on its own
+line.""",
         public=[
             ("3\n10\n11\n61\n", "0\n200\n350\n"),
             ("2\n1440\n1441\n", "1200\n1400\n"),

@@ -9,9 +9,9 @@ PROBLEMS = [
         title="Exact receipt",
         statement="""\
 A receipt starts with a line n (0 <= n <= 500), followed by n lines `quantity price`: a whole
-number from 1 to 10^6 and a price written with exactly two decimals, from 0.01 to 999999.99. Print
-the exact total with two decimals. Binary floating point is not exact enough for the largest
-receipts.""",
+number from 1 to 10^6 and a price written with exactly two decimals, from 0.01 to 999999.99.
+Print the exact total with two decimals. Binary floating point is not exact enough for the
+largest receipts.""",
         public=[
             ("2\n3 0.10\n1 2.50\n", "2.80\n"),
             ("0\n", "0.00\n"),
@@ -58,9 +58,9 @@ print(f"{cents // 100}.{cents % 100:02d}")
         difficulty="easy",
         title="Runs of letters",
         statement="""\
-Read one line: a string of lower-case letters, possibly empty (at most 1000). Replace each maximal
-run of one letter by its length followed by the letter, but write a run of length 1 as the bare
-letter. Print the result; for the empty string print `empty`.""",
+Read one line: a string of lower-case letters, possibly empty (at most 1000). Replace each
+maximal run of one letter by its length followed by the letter, but write a run of length 1 as
+the bare letter. Print the result; for the empty string print `empty`.""",
         public=[("aaabcc\n", "3ab2c\n"), ("abc\n", "abc\n"), ("\n", "empty\n")],
         private=[
             "a\n",
@@ -213,10 +213,10 @@ print(f"{distinct[-2]} {words.count(distinct[-2])}" if len(distinct) > 1 else "n
         difficulty="easy",
         title="Frequent words",
         statement="""\
-The first line holds k (1 <= k <= 50). The rest of the input is text; a word is a maximal run of
-letters a-z or A-Z, and case does not matter. Print the k most frequent words in lower case, one a
-line as `word count`, the most frequent first and equal counts in alphabetical order. If there are
-fewer than k different words print all of them; if there are none print `no words`.""",
+The first line holds k (1 <= k <= 50). The rest of the input is text; a word is a maximal run
+of letters a-z or A-Z, and case does not matter. Print the k most frequent words in lower case,
+one a line as `word count`, the most frequent first and equal counts in alphabetical order. If
+there are fewer than k different words print all of them; if there are none print `no words`.""",
         public=[
             ("2\nThe cat, the dog.\nA cat!\n", "cat 2\nthe 2\n"),
             ("5\nb a\n", "a 1\nb 1\n"),
@@ -264,11 +264,11 @@ if not counts:
         difficulty="easy",
         title="A free row of seats",
         statement="""\
-The first line holds r and k (1 <= r <= 100, 1 <= k <= 50). Each of the next r lines shows one row
-of seats from left to right, `.` free and `x` taken, 1 to 50 seats, rows may differ in length.
-Find k neighbouring free seats in one row: take the row nearest to the screen (the first line is
-nearest), within it the leftmost seats. Print the row number and the number of the first seat,
-both counted from 1, or `sold out`.""",
+The first line holds r and k (1 <= r <= 100, 1 <= k <= 50). Each of the next r lines shows one
+row of seats from left to right, `.` free and `x` taken, 1 to 50 seats, rows may differ in
+length. Find k neighbouring free seats in one row: take the row nearest to the screen (the
+first line is nearest), within it the leftmost seats. Print the row number and the number of
+the first seat, both counted from 1, or `sold out`.""",
         public=[
             ("2 2\n.x.\nx..\n", "2 2\n"),
             ("1 3\n....\n", "1 1\n"),
@@ -318,10 +318,10 @@ else:
         difficulty="easy",
         title="Shift cipher",
         statement="""\
-The first line holds an integer k (-1000 <= k <= 1000). For each further line of the input print
-the line with every letter moved k places along the alphabet, wrapping around and keeping its
-case; all other characters stay as they are. The input has at least one such line and no line
-starts or ends with a blank.""",
+The first line holds an integer k (-1000 <= k <= 1000). For each further line of the input
+print the line with every letter moved k places along the alphabet, wrapping around and keeping
+its case; all other characters stay as they are. The input has at least one such line and no
+line starts or ends with a blank.""",
         public=[("1\nAbz!\nxyz\n", "Bca!\nyza\n"), ("-1\na B\n", "z A\n")],
         private=[
             "0\nSame text.\n",

@@ -9,9 +9,9 @@ PROBLEMS = [
         title="Ragged columns",
         statement="""\
 The first line holds n (0 <= n <= 100). Each of the next n lines holds zero or more integers
-(absolute value at most 10^9); the lines may differ in length. Print the sum of each column, left
-to right, separated by blanks; a row too short for a column adds nothing to it. If there is no
-column print `empty`.""",
+(absolute value at most 10^9); the lines may differ in length. Print the sum of each column,
+left to right, separated by blanks; a row too short for a column adds nothing to it. If there
+is no column print `empty`.""",
         public=[
             ("3\n1 2 3\n4\n5 6\n", "10 8 3\n"),
             ("2\n\n7\n", "7\n"),
@@ -121,9 +121,9 @@ print(start, best) if best else print("no frost")
         title="Sort of triangle",
         statement="""\
 Read q (1 <= q <= 200), then q lines with three integers each (-10^9 to 10^9), the lengths of
-three sticks in any order. For each line print `none` if they form no triangle of positive area,
-otherwise two words: the sides (`equilateral`, `isosceles` or `scalene`; the most special that
-fits) and the largest angle (`acute`, `right` or `obtuse`).""",
+three sticks in any order. For each line print `none` if they form no triangle of positive
+area, otherwise two words: the sides (`equilateral`, `isosceles` or `scalene`; the most special
+that fits) and the largest angle (`acute`, `right` or `obtuse`).""",
         public=[
             ("3\n3 4 5\n2 2 2\n1 2 3\n", "scalene right\nequilateral acute\nnone\n"),
             ("2\n5 3 3\n0 1 1\n", "isosceles obtuse\nnone\n"),
@@ -165,10 +165,10 @@ fits) and the largest angle (`acute`, `right` or `obtuse`).""",
         difficulty="easy",
         title="Dice hand",
         statement="""\
-Read q (1 <= q <= 100), then q lines with five dice (integers 1 to 6). Name the best hand for each
-line, from best to worst: `five` (all equal), `four` (four equal), `full` (three of one and two of
-another), `straight` (1 2 3 4 5 or 2 3 4 5 6 in any order), `three` (three equal), `two pairs`,
-`pair`, `nothing`.""",
+Read q (1 <= q <= 100), then q lines with five dice (integers 1 to 6). Name the best hand for
+each line, from best to worst: `five` (all equal), `four` (four equal), `full` (three of one
+and two of another), `straight` (1 2 3 4 5 or 2 3 4 5 6 in any order), `three` (three equal),
+`two pairs`, `pair`, `nothing`.""",
         public=[
             ("3\n1 1 1 1 1\n2 3 2 3 3\n5 4 3 2 1\n", "five\nfull\nstraight\n"),
             ("2\n1 2 3 4 6\n6 6 1 1 2\n", "nothing\ntwo pairs\n"),
@@ -210,10 +210,10 @@ for _ in range(int(input())):
         title="The lost ticket",
         statement="""\
 Tickets numbered a to b (-10^6 <= a <= b <= 10^6) were handed out; one was lost and perhaps one
-was copied. The first line holds a and b, the second line the numbers found, in any order: every
-number from a to b except exactly one, and at most one of them twice. Print the lost number and
-the copied one, separated by a space, with `-` for the latter if none was copied. The second line
-may be empty when a = b.""",
+was copied. The first line holds a and b, the second line the numbers found, in any order:
+every number from a to b except exactly one, and at most one of them twice. Print the lost
+number and the copied one, separated by a space, with `-` for the latter if none was copied.
+The second line may be empty when a = b.""",
         public=[("1 5\n5 1 2 4\n", "3 -\n"), ("1 4\n2 2 1 4\n", "3 2\n"), ("7 7\n\n", "7 -\n")],
         private=[
             "1 2\n2\n",
@@ -265,9 +265,9 @@ print(lost, sum(found) - sum(have) if len(found) > len(have) else "-")
         difficulty="easy",
         title="Next mirror number",
         statement="""\
-A mirror number reads the same from both ends when written in decimal without leading zeros. Read
-q (1 <= q <= 20), then q lines with one integer n each (0 <= n <= 10^6). For each print the
-smallest mirror number strictly greater than n.""",
+A mirror number reads the same from both ends when written in decimal without leading zeros.
+Read q (1 <= q <= 20), then q lines with one integer n each (0 <= n <= 10^6). For each print
+the smallest mirror number strictly greater than n.""",
         public=[("3\n0\n9\n120\n", "1\n11\n121\n"), ("1\n121\n", "131\n")],
         private=[
             "4\n7\n8\n9\n10\n",

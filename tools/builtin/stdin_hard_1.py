@@ -8,11 +8,11 @@ PROBLEMS = [
         difficulty="hard",
         title="The best paid bookings",
         statement="""\
-A hall takes bookings for whole days. The first line holds n and g (0 <= n <= 1000, 0 <= g <= 30);
-each of the next n lines holds s, e and p: first day, last day (both included, 1 <= s <= e <=
-10^6) and pay (1 <= p <= 10^6). Two accepted bookings must not share a day and must have at least
-g free days between them. Print the greatest total pay and the least number of bookings that
-reaches it.""",
+A hall takes bookings for whole days. The first line holds n and g (0 <= n <= 1000, 0 <= g <=
+30); each of the next n lines holds s, e and p: first day, last day (both included, 1 <= s <= e
+<= 10^6) and pay (1 <= p <= 10^6). Two accepted bookings must not share a day and must have at
+least g free days between them. Print the greatest total pay and the least number of bookings
+that reaches it.""",
         public=[
             ("3 0\n1 3 5\n4 6 5\n3 4 9\n", "10 2\n"),
             ("3 1\n1 3 5\n4 6 5\n3 4 9\n", "9 1\n"),
@@ -75,10 +75,10 @@ print(total, count)
         difficulty="hard",
         title="One free ticket",
         statement="""\
-There are n towns (2 <= n <= 200) and m one-way bus lines (0 <= m <= 1000). The first line holds
-n, m, s and t; each of the next m lines holds a, b and c: a bus from town a to town b costs c (0
-<= c <= 10^9). You travel from s to t (s and t differ) and may take *at most one* ride for free.
-Print the least total cost, or `no way`.""",
+There are n towns (2 <= n <= 200) and m one-way bus lines (0 <= m <= 1000). The first line
+holds n, m, s and t; each of the next m lines holds a, b and c: a bus from town a to town b
+costs c (0 <= c <= 10^9). You travel from s to t (s and t differ) and may take *at most one*
+ride for free. Print the least total cost, or `no way`.""",
         public=[
             ("3 3 1 3\n1 2 5\n2 3 7\n1 3 20\n", "0\n"),
             ("4 3 1 4\n1 2 5\n2 3 7\n3 4 6\n", "11\n"),
@@ -170,9 +170,9 @@ else:
         statement="""\
 Turning one word into another takes edits: inserting a letter costs i, deleting one costs d,
 replacing one by another costs r, and swapping two neighbouring letters costs w; a letter that
-took part in an edit is not edited again. The first line holds i, d, r and w (0 to 1000 each), the
-next line q (1 <= q <= 10), followed by q lines with two words of 1 to 60 letters. Print the least
-cost of turning the first word into the second, one line each.""",
+took part in an edit is not edited again. The first line holds i, d, r and w (0 to 1000 each),
+the next line q (1 <= q <= 10), followed by q lines with two words of 1 to 60 letters. Print
+the least cost of turning the first word into the second, one line each.""",
         public=[
             ("1 1 1 1\n3\nkitten sitting\nab ba\nsame same\n", "3\n1\n0\n"),
             ("2 3 9 1\n2\na b\nabc acbd\n", "5\n3\n"),
@@ -237,9 +237,9 @@ for _ in range(int(input())):
         statement="""\
 In a race n cars (1 <= n <= 2 * 10^4) start in one order and finish in another. The first line
 holds n and k (0 <= k <= n), the second line the n car numbers (different, from 1 to 10^9) in
-starting order, the third the same numbers in finishing order. A pair of cars is an *overtaking*
-if the one that started behind finished in front. Print the number of overtakings, and the number
-of those in which the starting places differ by more than k.""",
+starting order, the third the same numbers in finishing order. A pair of cars is an
+*overtaking* if the one that started behind finished in front. Print the number of overtakings,
+and the number of those in which the starting places differ by more than k.""",
         public=[
             ("4 1\n1 2 3 4\n3 1 4 2\n", "3 2\n"),
             ("3 0\n9 5 7\n9 5 7\n", "0 0\n"),
@@ -307,10 +307,10 @@ print(overtakings(1), overtakings(k + 1))
         difficulty="hard",
         title="Limited backpack",
         statement="""\
-The first line holds n and c (1 <= n <= 60, 0 <= c <= 2000). Each of the next n lines describes a
-kind of thing: weight w (0 <= w <= 2000), value v (0 <= v <= 10^6) and number in stock k (1 <= k
-<= 10). Choose things of total weight at most c. Print the greatest total value, and the least
-total weight with which it can be reached.""",
+The first line holds n and c (1 <= n <= 60, 0 <= c <= 2000). Each of the next n lines describes
+a kind of thing: weight w (0 <= w <= 2000), value v (0 <= v <= 10^6) and number in stock k (1
+<= k <= 10). Choose things of total weight at most c. Print the greatest total value, and the
+least total weight with which it can be reached.""",
         public=[
             ("2 7\n3 4 2\n5 7 1\n", "8 6\n"),
             ("1 10\n20 5 3\n", "0 0\n"),

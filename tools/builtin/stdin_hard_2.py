@@ -11,10 +11,10 @@ PROBLEMS = [
 A program consists of modules. Each line of the input is `name:` followed by zero or more
 blank-separated names of modules that must be built before it (names are 1 to 20 lower-case
 letters; a name may be repeated within a line and may occur only on the right-hand side; no two
-lines start with the same name). Print all modules, one a line, so that each comes after those it
-needs; if several modules could be next, the alphabetically smallest is. If this is impossible,
-print `cycle` and on the next line the names, in alphabetical order and separated by blanks, of
-all modules that can never be built. The input has at least one line.""",
+lines start with the same name). Print all modules, one a line, so that each comes after those
+it needs; if several modules could be next, the alphabetically smallest is. If this is
+impossible, print `cycle` and on the next line the names, in alphabetical order and separated
+by blanks, of all modules that can never be built. The input has at least one line.""",
         public=[
             ("app: lib util\nlib: util\n", "util\nlib\napp\n"),
             ("b: a\na: b\nc:\nd: b\n", "cycle\na b d\n"),
@@ -130,10 +130,10 @@ else:
         difficulty="hard",
         title="Quiet numbers",
         statement="""\
-A positive integer is *quiet* if neighbouring decimal digits differ by at most d and its digit sum
-is divisible by m. Read q (1 <= q <= 10), then q lines with a, b, d and m (1 <= a <= b <= 10^15, 0
-<= d <= 9, 1 <= m <= 50). Print for each how many quiet numbers x with a <= x <= b there are.
-Counting them one by one is too slow.""",
+A positive integer is *quiet* if neighbouring decimal digits differ by at most d and its digit
+sum is divisible by m. Read q (1 <= q <= 10), then q lines with a, b, d and m (1 <= a <= b <=
+10^15, 0 <= d <= 9, 1 <= m <= 50). Print for each how many quiet numbers x with a <= x <= b
+there are. Counting them one by one is too slow.""",
         public=[
             ("2\n1 20 1 1\n10 30 0 2\n", "12\n2\n"),
             ("1\n1 9 0 5\n", "1\n"),
@@ -198,8 +198,8 @@ for _ in range(int(input())):
 Roads join n places (2 <= n <= 300). The first line holds n, m and q (0 <= m <= 1000, 1 <= q <=
 50); each of the next m lines holds a, b and w: a road that can be used in both directions by
 lorries of width at most w (1 <= w <= 10^6). Each of the last q lines holds two places s and t.
-Print for each the width of the widest lorry that can get from s to t, and the number of places it
-can reach from s in all (s included); print `any n` if s = t, and `none` if no way exists.""",
+Print for each the width of the widest lorry that can get from s to t, and the number of places
+it can reach from s in all (s included); print `any n` if s = t, and `none` if no way exists.""",
         public=[
             ("4 3 3\n1 2 5\n2 3 3\n1 3 4\n1 3\n1 4\n2 2\n", "4 3\nnone\nany 4\n"),
             ("3 2 2\n1 2 7\n2 3 2\n1 2\n3 1\n", "7 2\n2 3\n"),
@@ -268,12 +268,12 @@ for _ in range(q):
         difficulty="hard",
         title="The courier's round",
         statement="""\
-A courier starts at place 0, must visit all places 1 to n and need not return (1 <= n <= 10). The
-first line holds n and k; then follow n + 1 lines with n + 1 integers each: entry j of line i is
-the time from i to j (0 to 10^6, not always the same both ways), or -1 if there is no direct way;
-the diagonal is 0. Then follow k lines (0 <= k <= 10) `a b`: place a must be visited before place
-b (1 <= a, b <= n, a != b). No place is entered twice, nor 0 again. Print the least total time, or
-`impossible`.""",
+A courier starts at place 0, must visit all places 1 to n and need not return (1 <= n <= 10).
+The first line holds n and k; then follow n + 1 lines with n + 1 integers each: entry j of line
+i is the time from i to j (0 to 10^6, not always the same both ways), or -1 if there is no
+direct way; the diagonal is 0. Then follow k lines (0 <= k <= 10) `a b`: place a must be
+visited before place b (1 <= a, b <= n, a != b). No place is entered twice, nor 0 again. Print
+the least total time, or `impossible`.""",
         public=[
             ("2 0\n0 5 9\n5 0 2\n9 2 0\n", "7\n"),
             ("2 1\n0 5 9\n5 0 2\n9 2 0\n2 1\n", "11\n"),

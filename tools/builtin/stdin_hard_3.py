@@ -8,10 +8,10 @@ PROBLEMS = [
         difficulty="hard",
         title="The largest building site",
         statement="""\
-The first line holds r and c (1 <= r, c <= 60). The next r lines of c characters show a field: `.`
-free, `T` tree. Find the axis-parallel rectangle of cells with the greatest area that contains at
-most one tree. Print its area and the number of such rectangles of that area (rectangles that
-differ in position or shape count separately).""",
+The first line holds r and c (1 <= r, c <= 60). The next r lines of c characters show a field:
+`.` free, `T` tree. Find the axis-parallel rectangle of cells with the greatest area that
+contains at most one tree. Print its area and the number of such rectangles of that area
+(rectangles that differ in position or shape count separately).""",
         public=[
             ("2 3\n...\n.T.\n", "6 1\n"),
             ("2 2\nTT\nTT\n", "1 4\n"),
@@ -79,8 +79,8 @@ print(best, count)
         statement="""\
 A string is a mirror if it reads the same backwards. The first line holds q (1 <= q <= 20),
 followed by q lines with one string of lower-case letters each (1 to 300). Print for each the
-least number of cuts that divide it into mirrors, and then the lengths of the pieces, all on one
-line. Of all divisions with the least number of cuts print the one whose list of lengths is
+least number of cuts that divide it into mirrors, and then the lengths of the pieces, all on
+one line. Of all divisions with the least number of cuts print the one whose list of lengths is
 lexicographically largest (the first piece as long as possible, then the second, ...).""",
         public=[
             ("3\naab\nracecar\nabc\n", "1 2 1\n0 7\n2 1 1 1\n"),

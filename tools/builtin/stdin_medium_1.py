@@ -1,4 +1,4 @@
-"""Medium stdin problems, part 1: from "The first bad bracket" to "The fewest coins"."""
+"""Medium stdin problems, part 1: from "The first bad bracket" to "Coins and ways"."""
 
 from spec import P
 
@@ -8,11 +8,11 @@ PROBLEMS = [
         difficulty="medium",
         title="The first bad bracket",
         statement="""\
-Read one line of text (0 to 2000 characters); only the characters `()[]{}` matter. Print `ok d` if
-the brackets are properly nested, where d is the greatest nesting depth (0 if there is no
+Read one line of text (0 to 2000 characters); only the characters `()[]{}` matter. Print `ok d`
+if the brackets are properly nested, where d is the greatest nesting depth (0 if there is no
 bracket). Otherwise print the position (from 1, counting every character) of the first closing
-bracket that does not match the innermost open one or has none; if every closing bracket matches
-but some stay open, print the position of the innermost bracket still open at the end.""",
+bracket that does not match the innermost open one or has none; if every closing bracket
+matches but some stay open, print the position of the innermost bracket still open at the end.""",
         public=[
             ("a(b[c]d)\n", "ok 2\n"),
             ("(]\n", "2\n"),
@@ -71,12 +71,12 @@ else:
         title="Bank counters",
         statement="""\
 A bank has k counters (1 <= k <= 20), numbered from 1. The first line holds k and n (0 <= n <=
-1000); each of the next n lines holds a customer's arrival time a and the minutes s they need (0
-<= a <= 10^6, 1 <= s <= 1000), in order of arrival (a never decreases). Customers are served in
-that order; each goes, at the earliest possible moment, to the free counter with the smallest
-number. A counter is free again exactly at the end of a service. Print on one line each customer's
-counter (an empty line if n = 0), on the next line the greatest waiting time of all customers (0
-if n = 0).""",
+1000); each of the next n lines holds a customer's arrival time a and the minutes s they need
+(0 <= a <= 10^6, 1 <= s <= 1000), in order of arrival (a never decreases). Customers are served
+in that order; each goes, at the earliest possible moment, to the free counter with the
+smallest number. A counter is free again exactly at the end of a service. Print on one line
+each customer's counter (an empty line if n = 0), on the next line the greatest waiting time of
+all customers (0 if n = 0).""",
         public=[
             ("2 4\n0 5\n1 2\n1 2\n3 1\n", "1 2 2 1\n2\n"),
             ("1 0\n", "\n0\n"),
@@ -126,10 +126,11 @@ print(longest)
         difficulty="medium",
         title="Shortest way in a maze",
         statement="""\
-The first line holds r and c (1 <= r, c <= 40). The next r lines of c characters show a maze: `#`
-wall, `.` floor, `S` start, `E` exit (one of each). A step goes to one of the four neighbouring
-cells that is no wall. Print the least number of steps from S to E and the number of different
-shortest ways, modulo 1000007, separated by a space; print `-1 0` if E cannot be reached.""",
+The first line holds r and c (1 <= r, c <= 40). The next r lines of c characters show a maze:
+`#` wall, `.` floor, `S` start, `E` exit (one of each). A step goes to one of the four
+neighbouring cells that is no wall. Print the least number of steps from S to E and the number
+of different shortest ways, modulo 1000007, separated by a space; print `-1 0` if E cannot be
+reached.""",
         public=[
             ("2 3\nS..\n..E\n", "3 3\n"),
             ("1 3\nS#E\n", "-1 0\n"),
@@ -191,10 +192,10 @@ else:
         difficulty="medium",
         title="Lake sizes",
         statement="""\
-The first line holds r and c (1 <= r, c <= 40). The next r lines of c characters show a map: `~`
-water, `#` land. Water cells that share a side belong to one body of water. A body that touches
-the border of the map is sea, all others are lakes. Print the sizes of the lakes from the largest
-to the smallest on one line, or `no lakes`.""",
+The first line holds r and c (1 <= r, c <= 40). The next r lines of c characters show a map:
+`~` water, `#` land. Water cells that share a side belong to one body of water. A body that
+touches the border of the map is sea, all others are lakes. Print the sizes of the lakes from
+the largest to the smallest on one line, or `no lakes`.""",
         public=[
             ("3 4\n####\n#~~#\n####\n", "2\n"),
             ("2 2\n~#\n#~\n", "no lakes\n"),
@@ -257,10 +258,11 @@ print(*sorted(lakes, reverse=True) or ["no lakes"])
         difficulty="medium",
         title="Painted fence",
         statement="""\
-A fence is a line with integer marks. The first line holds n (0 <= n <= 1000); each of the next n
-lines holds two different integers a and b (absolute value at most 10^9), in any order: somebody
-painted the fence from mark a to mark b. Print the total painted length, and the length of the
-longest gap without paint between two painted parts (0 if there is none), separated by a space.""",
+A fence is a line with integer marks. The first line holds n (0 <= n <= 1000); each of the next
+n lines holds two different integers a and b (absolute value at most 10^9), in any order:
+somebody painted the fence from mark a to mark b. Print the total painted length, and the
+length of the longest gap without paint between two painted parts (0 if there is none),
+separated by a space.""",
         public=[
             ("3\n1 4\n6 3\n10 12\n", "7 4\n"),
             ("0\n", "0 0\n"),
@@ -311,59 +313,75 @@ print(painted, gap)
         ],
     ),
     P(
-        id="builtin/fewest-coins",
+        id="builtin/coins-and-ways",
         difficulty="medium",
-        title="The fewest coins",
+        title="Coins and ways",
         statement="""\
-The first line holds n and t (1 <= n <= 12, 0 <= t <= 10^4), the second line n different coin
-values (1 to 10^4) in any order; there are plenty of each. Print the least number of coins whose
-values add up to exactly t, or -1 if that is impossible.""",
-        public=[("3 6\n1 3 4\n", "2\n"), ("1 3\n2\n", "-1\n"), ("2 0\n5 7\n", "0\n")],
+The first line holds n and t (1 <= n <= 12, 0 <= t <= 5000), the second line n different coin
+values (1 to 10^4) in any order; there are plenty of each. Print the least number of coins
+whose values add up to exactly t and the number of different ways to pay exactly t (ways that
+differ only in order are one way) modulo 10007, separated by a space. If t cannot be paid print
+`-1 0`.""",
+        public=[("3 6\n1 3 4\n", "2 4\n"), ("1 3\n2\n", "-1 0\n"), ("2 0\n5 7\n", "0 1\n")],
         private=[
             "1 1\n1\n",
-            "1 10000\n1\n",
+            "1 5000\n1\n",
             "1 0\n9\n",
-            "2 10000\n10000 1\n",
+            "2 5000\n5000 1\n",
             "3 63\n25 21 1\n",
             "2 11\n3 5\n",
             "2 7\n3 5\n",
-            "2 4\n3 5\n",
-            "3 9999\n2 4 8\n",
-            "4 6249\n186 419 83 408\n",
-            "12 9973\n7 11 13 101 103 997 991 500 499 64 32 16\n",
+            "2 15\n5 3\n",
+            "3 4999\n2 4 8\n",
+            "4 4249\n186 419 83 408\n",
+            "12 4973\n7 11 13 101 103 997 991 500 499 64 32 16\n",
             "3 30\n1 10 15\n",
         ],
         reference=(
             ref := r"""n, t = map(int, input().split())
-coins = list(map(int, input().split()))
 INF = 10**9
 best = [0] + [INF] * t
-for total in range(1, t + 1):
-    for coin in coins:
-        if coin <= total and best[total - coin] + 1 < best[total]:
-            best[total] = best[total - coin] + 1
-print(best[t] if best[t] < INF else -1)
+ways = [1] + [0] * t
+for coin in map(int, input().split()):
+    for total in range(coin, t + 1):
+        best[total] = min(best[total], best[total - coin] + 1)
+        ways[total] = (ways[total] + ways[total - coin]) % 10007
+if best[t] < INF:
+    print(best[t], ways[t])
+else:
+    print(-1, 0)
 """
         ),
         wrong=[
             r"""n, t = map(int, input().split())
 coins = sorted(map(int, input().split()), reverse=True)
+ways = [1] + [0] * t
+for coin in coins:
+    for total in range(coin, t + 1):
+        ways[total] = (ways[total] + ways[total - coin]) % 10007
 count = 0
 for coin in coins:
     count += t // coin
     t %= coin
-print(count if t == 0 else -1)
+print(f"{count} {ways[-1]}" if t == 0 else "-1 0")
 """,
-            ref.replace("coin <= total", "coin < total"),
+            ref.replace("range(coin, t + 1)", "range(t, coin - 1, -1)"),
+            ref.replace(" % 10007", ""),
             r"""n, t = map(int, input().split())
+coins = list(map(int, input().split()))
 INF = 10**9
 best = [0] + [INF] * t
-for coin in map(int, input().split()):
-    for total in range(t, coin - 1, -1):
-        best[total] = min(best[total], best[total - coin] + 1)
-print(best[t] if best[t] < INF else -1)
+ways = [1] + [0] * t
+for total in range(1, t + 1):
+    for coin in coins:
+        if coin <= total:
+            best[total] = min(best[total], best[total - coin] + 1)
+            ways[total] = (ways[total] + ways[total - coin]) % 10007
+if best[t] < INF:
+    print(best[t], ways[t])
+else:
+    print(-1, 0)
 """,
-            ref.replace("print(best[t] if best[t] < INF else -1)", "print(best[t] % INF or -1)"),
         ],
     ),
 ]

@@ -108,11 +108,11 @@ for _ in range(int(input())):
         title="First in, first out",
         statement="""\
 A warehouse keeps its stock in batches and always sells the oldest goods first. The first line
-holds n (1 <= n <= 1000); each of the next n lines is `BUY q p` (q pieces at p cents each arrive),
-`SELL q` (q pieces are sold) or `VALUE`. For each SELL print what the sold pieces had cost in
-total; if there are fewer than q pieces in stock print `short` and sell nothing. For each VALUE
-print the total cost of what is in stock. 1 <= q, p <= 10^6. There is always at least one SELL or
-VALUE.""",
+holds n (1 <= n <= 1000); each of the next n lines is `BUY q p` (q pieces at p cents each
+arrive), `SELL q` (q pieces are sold) or `VALUE`. For each SELL print what the sold pieces had
+cost in total; if there are fewer than q pieces in stock print `short` and sell nothing. For
+each VALUE print the total cost of what is in stock. 1 <= q, p <= 10^6. There is always at
+least one SELL or VALUE.""",
         public=[
             ("5\nBUY 10 5\nBUY 10 7\nSELL 12\nVALUE\nSELL 9\n", "64\n56\nshort\n"),
             ("1\nVALUE\n", "0\n"),
@@ -174,10 +174,10 @@ for _ in range(int(input())):
         title="Base minus b",
         statement="""\
 Every integer can be written in a negative base -b (2 <= b <= 10) with digits 0 to b-1 and no
-minus sign: digit d at place i (from the right, starting at 0) is worth d * (-b)^i. Read q (1 <= q
-<= 100), then q lines `to b n` (n an integer, absolute value at most 10^18) or `from b s` (s a
-digit string of at most 40 digits without leading zeros). Print for `to` the digits of n in base
--b without leading zeros (`0` for zero), for `from` the value in ordinary decimal.""",
+minus sign: digit d at place i (from the right, starting at 0) is worth d * (-b)^i. Read q (1
+<= q <= 100), then q lines `to b n` (n an integer, absolute value at most 10^18) or `from b s`
+(s a digit string of at most 40 digits without leading zeros). Print for `to` the digits of n
+in base -b without leading zeros (`0` for zero), for `from` the value in ordinary decimal.""",
         public=[
             ("3\nto 2 6\nto 2 -1\nto 10 15\n", "11010\n11\n195\n"),
             ("2\nfrom 2 11010\nfrom 10 190\n", "6\n10\n"),
@@ -243,10 +243,10 @@ digit string of at most 40 digits without leading zeros). Print for `to` the dig
         difficulty="medium",
         title="Window extremes",
         statement="""\
-The first line holds n and k (1 <= k <= n <= 1000), the second line n integers (absolute value at
-most 10^9). For each window of k consecutive numbers take the difference between its largest and
-its smallest number. Print the differences' least value, and the 1-based start of the *last*
-window that has it, separated by a space.""",
+The first line holds n and k (1 <= k <= n <= 1000), the second line n integers (absolute value
+at most 10^9). For each window of k consecutive numbers take the difference between its largest
+and its smallest number. Print the differences' least value, and the 1-based start of the
+*last* window that has it, separated by a space.""",
         public=[
             ("5 2\n1 3 4 4 9\n", "0 3\n"),
             ("4 3\n1 2 3 4\n", "2 2\n"),
@@ -291,10 +291,10 @@ print(best, start)
         statement="""\
 The first line holds a width w (1 <= w <= 60). The rest of the input is text; paragraphs are
 separated by one or more empty lines, words by blanks or single line ends. Fill each paragraph
-again: put as many words as fit into each line of at most w characters, joined by one `_`. A word
-longer than w stands alone on lines of its own, cut into pieces of w characters (the last piece
-may be shorter and stands alone too). Print `--` on a line between paragraphs. There is at least
-one word.""",
+again: put as many words as fit into each line of at most w characters, joined by one `_`. A
+word longer than w stands alone on lines of its own, cut into pieces of w characters (the last
+piece may be shorter and stands alone too). Print `--` on a line between paragraphs. There is
+at least one word.""",
         public=[
             ("7\nto be or\nnot to be\n", "to_be\nor_not\nto_be\n"),
             ("4\nhi abcdefghij k\n\nx\n", "hi\nabcd\nefgh\nij\nk\n--\nx\n"),

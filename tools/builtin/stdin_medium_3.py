@@ -8,9 +8,9 @@ PROBLEMS = [
         difficulty="medium",
         title="Prime powers",
         statement="""\
-Read q (1 <= q <= 20), then q lines with one integer n each (1 <= n <= 10^12). For each print its
-factorization as `p^e` terms with increasing primes joined by ` * `, leaving out the exponent 1,
-then a blank, `#` and the number of divisors. Print `1 #1` for n = 1.""",
+Read q (1 <= q <= 20), then q lines with one integer n each (1 <= n <= 10^12). For each print
+its factorization as `p^e` terms with increasing primes joined by ` * `, leaving out the
+exponent 1, then a blank, `#` and the number of divisors. Print `1 #1` for n = 1.""",
         public=[("3\n12\n7\n1\n", "2^2 * 3 #6\n7 #2\n1 #1\n"), ("1\n1024\n", "2^10 #11\n")],
         private=[
             "3\n2\n3\n4\n",
@@ -60,13 +60,13 @@ then a blank, `#` and the number of divisors. Print `1 #1` for n = 1.""",
         statement="""\
 n children numbered 1 to n stand in a circle (1 <= n <= 200). They are counted out with m step
 sizes that are used in turn, over and over. The first line holds n and m (1 <= m <= 20), the
-second line m non-zero integers (absolute value at most 10^9). The first count starts at child 1:
-with step size s > 0 it walks s - 1 places onward to higher numbers (child 1 follows child n) and
-that child leaves. The next count starts at the child after the one that left. A step size s < 0
-first moves the start back by one child (to the neighbour before the one that left, or to child n
-at the very beginning) and walks |s| - 1 places towards lower numbers; then, too, the next count
-starts at the child *after* (in increasing order) the one that left. Print the order in which the
-children leave.""",
+second line m non-zero integers (absolute value at most 10^9). The first count starts at child
+1: with step size s > 0 it walks s - 1 places onward to higher numbers (child 1 follows child
+n) and that child leaves. The next count starts at the child after the one that left. A step
+size s < 0 first moves the start back by one child (to the neighbour before the one that left,
+or to child n at the very beginning) and walks |s| - 1 places towards lower numbers; then, too,
+the next count starts at the child *after* (in increasing order) the one that left. Print the
+order in which the children leave.""",
         public=[
             ("5 1\n2\n", "2 4 1 5 3\n"),
             ("4 1\n-1\n", "4 3 2 1\n"),
@@ -110,10 +110,11 @@ print(*order)
         difficulty="medium",
         title="Spreadsheet columns",
         statement="""\
-Spreadsheet columns are named A, B, ..., Z, AA, AB, ..., AZ, BA, ..., ZZ, AAA and so on, numbered
-from 1. Read q (1 <= q <= 100), then q lines, each either a name (1 to 12 capital letters), a
-number (1 to 10^16), or a range `X:Y` of two names in any order. Print for a name its number, for
-a number its name, and for a range the number of columns in it, both ends included.""",
+Spreadsheet columns are named A, B, ..., Z, AA, AB, ..., AZ, BA, ..., ZZ, AAA and so on,
+numbered from 1. Read q (1 <= q <= 100), then q lines, each either a name (1 to 12 capital
+letters), a number (1 to 10^16), or a range `X:Y` of two names in any order. Print for a name
+its number, for a number its name, and for a range the number of columns in it, both ends
+included.""",
         public=[
             ("4\nA\n27\nB:D\nAZ\n", "1\nAA\n3\n52\n"),
             ("2\nD:B\n26\n", "3\nZ\n"),
@@ -169,11 +170,11 @@ for _ in range(int(input())):
         difficulty="medium",
         title="League table",
         statement="""\
-The first line holds n (1 <= n <= 200); each of the next n lines is a match `home g:h away`: two
-different team names (letters) and their goals. A win gives 3 points, a draw 1 each. Print the
-teams that played, best first, each as `name points difference scored` where difference is goals
-scored minus goals received. Order by points, then difference, then goals scored (all descending),
-then name (ascending, in ASCII order).""",
+The first line holds n (1 <= n <= 200); each of the next n lines is a match `home g:h away`:
+two different team names (letters) and their goals. A win gives 3 points, a draw 1 each. Print
+the teams that played, best first, each as `name points difference scored` where difference is
+goals scored minus goals received. Order by points, then difference, then goals scored (all
+descending), then name (ascending, in ASCII order).""",
         public=[
             ("2\nRed 2:0 Blue\nBlue 1:1 Green\n", "Red 3 2 2\nGreen 1 0 1\nBlue 1 -2 1\n"),
             ("1\nb 0:0 a\n", "a 1 0 0\nb 1 0 0\n"),
@@ -221,12 +222,12 @@ for team, row in sorted(table.items(), key=lambda t: (-t[1][0], -t[1][1], -t[1][
         difficulty="medium",
         title="A small cache",
         statement="""\
-A cache holds at most c entries. The first line holds c and n (1 <= c <= 50, 1 <= n <= 1000), each
-of the next n lines is `put K V`, `get K` or `del K` (K a word, V an integer). `get` prints the
-value or `miss`. `del` removes K if it is there, else does nothing. `put` stores or replaces a
-value; if the cache is full and K is new, the entry whose last use is longest ago is thrown out
-first. A `put` and a successful `get` are uses. After all operations print the number of entries
-that were thrown out.""",
+A cache holds at most c entries. The first line holds c and n (1 <= c <= 50, 1 <= n <= 1000),
+each of the next n lines is `put K V`, `get K` or `del K` (K a word, V an integer). `get`
+prints the value or `miss`. `del` removes K if it is there, else does nothing. `put` stores or
+replaces a value; if the cache is full and K is new, the entry whose last use is longest ago is
+thrown out first. A `put` and a successful `get` are uses. After all operations print the
+number of entries that were thrown out.""",
         public=[
             ("2 6\nput a 1\nput b 2\nget a\nput c 3\nget b\nget a\n", "1\nmiss\n1\n1\n"),
             ("1 3\nget x\nput x 5\nget x\n", "miss\n5\n0\n"),
@@ -288,8 +289,8 @@ print(thrown)
         statement="""\
 The first line holds n (0 <= n <= 1000). Each of the next n lines holds a meeting as
 `HH:MM-HH:MM`, start and end on one day, start before end. A room is free again the minute a
-meeting ends. Print the least number of rooms needed and the earliest time at which that many are
-in use, for example `3 09:30`. Print `0 -` if n = 0.""",
+meeting ends. Print the least number of rooms needed and the earliest time at which that many
+are in use, for example `3 09:30`. Print `0 -` if n = 0.""",
         public=[
             ("3\n09:00-10:00\n09:30-11:00\n10:00-12:00\n", "2 09:30\n"),
             ("2\n08:00-09:00\n09:00-10:00\n", "1 08:00\n"),

@@ -9,9 +9,9 @@ PROBLEMS = [
         title="Roman numerals",
         statement="""\
 Read q (1 <= q <= 100), then q lines, each a number (1 to 3999) or a string of the letters
-IVXLCDM. Print for a number its standard Roman numeral, for a string the number it stands for, or
-`invalid` if it is not the standard numeral of any number from 1 to 3999 (`IIII`, `VX` and `IIV`
-are not standard).""",
+IVXLCDM. Print for a number its standard Roman numeral, for a string the number it stands for,
+or `invalid` if it is not the standard numeral of any number from 1 to 3999 (`IIII`, `VX` and
+`IIV` are not standard).""",
         public=[
             ("4\n4\nXIV\nIIII\n1990\n", "IV\n14\ninvalid\nMCMXC\n"),
             ("2\nVX\n9\n", "invalid\nIX\n"),
