@@ -1,0 +1,38 @@
+"""Start of the fork server: enter the namespaces, then fork the server as their first process.
+
+Run as `python -sP -X utf8 -c BOOT DIR FD WITHOUT` with a scrubbed environment. The launcher
+itself only waits: a PID namespace starts at the next fork, and its first process may not be
+killed from inside.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+
+from . import isolation, linux
+
+
+def main(fd: int, without: set[str]) -> None:
+    """Never returns to the caller's work: serves until the socket ends, then exits."""
+    os.umask(0o022)
+    level = isolation.Level()
+    isolation.enter_namespaces(level, without)
+    linux.set_parent_death_signal(signal.SIGKILL)  # a change of credentials would clear it
+    alone = level.has("pid")
+    pid = os.fork()
+    if pid:
+        os.close(fd)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        os._exit(status if status >= 0 else 1)
+    # Inside a PID namespace killing the server kills everything. Without one it must live long
+    # enough to kill its programs, so it is only asked to end.
+    linux.set_parent_death_signal(signal.SIGKILL if alone else signal.SIGTERM)
+    if os.getppid() == 1 and not alone:
+        os._exit(1)
+    sock = socket.socket(fileno=fd)
+    sock.set_inheritable(False)
+    from . import server  # after the fork: the launcher stays small
+
+    server.start(sock, level, without)

@@ -1,0 +1,40 @@
+"""Names that function problems may use without importing them, as LeetCode-style sites offer.
+
+The same modules as LiveCodeBench's checker (github.com/LiveCodeBench/LiveCodeBench), except
+that `typing` comes before `collections`, so that `Counter` and `deque` are the real classes.
+The names live in the builtins of the program's module: its globals hold its own names only, so
+that a function which a star import happens to bring (`operator.add`) never answers for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+RECURSION_LIMIT = 50_000
+INT_DIGITS = 50_000
+
+_STARS = (
+    "typing string re datetime collections heapq bisect copy math random statistics itertools "
+    "functools operator io sys json builtins"
+).split()
+_MODULES = (
+    "string re datetime collections heapq bisect copy math random statistics itertools functools "
+    "operator io sys json"
+).split()
+
+_names: dict[str, Any] = {}
+
+
+def names() -> dict[str, Any]:
+    """All prelude names; built once, in the fork server."""
+    if not _names:
+        for module_name in _STARS:
+            module = importlib.import_module(module_name)
+            public = getattr(module, "__all__", None)
+            if public is None:
+                public = [name for name in vars(module) if not name.startswith("_")]
+            _names.update({name: getattr(module, name) for name in public if name[:2] != "__"})
+        for module_name in _MODULES:
+            _names[module_name] = importlib.import_module(module_name)
+    return _names

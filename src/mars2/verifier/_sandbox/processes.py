@@ -1,0 +1,150 @@
+"""Watching and killing a program with everything it started."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+
+from . import linux
+
+_PAGE = resource.getpagesize()
+_TICKS = os.sysconf("SC_CLK_TCK")
+_IDLE_STATES = "StTZX"  # asleep by its own wish; "D" (disk) and "R" (runnable) are not
+
+
+class Usage:
+    """A sample of all processes of one program: CPU seconds, bytes, and whether all sleep."""
+
+    __slots__ = ("asleep", "cpu", "memory")
+
+    def __init__(self, cpu: float, memory: int, asleep: bool) -> None:
+        self.cpu, self.memory, self.asleep = cpu, memory, asleep
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of all threads of one process so far; 0 if it is gone."""
+    try:
+        return time.clock_gettime(linux.process_clock(pid))
+    except OSError:
+        return 0.0
+
+
+def sample(pid: int, readable: bool) -> Usage:
+    """Look at `pid` and all its descendants. Without a readable /proc only CPU time is known."""
+    if not readable:
+        return Usage(cpu_seconds(pid), 0, False)
+    cpu, memory, asleep = 0.0, 0, True
+    family = [pid, *(p for p in descendants() if p != pid)]
+    for member in family:
+        try:
+            cpu += cpu_seconds(member) + _reaped_seconds(member)
+            memory += _resident(member)
+            asleep = asleep and _all_asleep(member)
+        except (OSError, ValueError, IndexError):
+            continue  # it ended meanwhile
+    return Usage(cpu, memory, asleep)
+
+
+def descendants() -> list[int]:
+    """Every living descendant of this process, nearest first."""
+    found: list[int] = []
+    queue = [os.getpid()]
+    while queue:
+        parent = queue.pop(0)
+        try:
+            threads = os.listdir(f"/proc/{parent}/task")
+        except OSError:
+            continue
+        for thread in threads:
+            try:
+                with open(f"/proc/{parent}/task/{thread}/children") as file:
+                    children = [int(word) for word in file.read().split()]
+            except OSError:
+                continue
+            found += children
+            queue += children
+    return found
+
+
+def _stat(path: str) -> list[str]:
+    with open(path, "rb") as file:
+        return file.read().rpartition(b") ")[2].decode().split()
+
+
+def _reaped_seconds(pid: int) -> float:
+    fields = _stat(f"/proc/{pid}/stat")
+    return (int(fields[13]) + int(fields[14])) / _TICKS  # cutime, cstime
+
+
+def _resident(pid: int) -> int:
+    """Anonymous and shared-memory pages; those still shared after a fork count once more."""
+    with open(f"/proc/{pid}/statm") as file:
+        fields = file.read().split()
+    return int(fields[1]) * _PAGE
+
+
+def shared_bytes(pid: int) -> int:
+    """Proportional set size of a process: what it would free by ending."""
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        for line in file:
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _all_asleep(pid: int) -> bool:
+    folder = f"/proc/{pid}/task"
+    return all(_stat(f"{folder}/{t}/stat")[0] in _IDLE_STATES for t in os.listdir(folder))
+
+
+def kill_all(alone: bool, uid: int | None) -> int:
+    """Kill and reap every other process; returns how many there were.
+
+    `alone`: this process is the first of a PID namespace, so that one signal reaches all, even
+    daemons that forked twice. Otherwise orphans are its children (subreaper), and processes
+    are killed by user or, failing that, by walking the tree until it is empty.
+    """
+    reaped = 0
+    while True:
+        if alone:
+            _signal_everyone()
+        elif uid is not None:
+            _signal_user(uid)
+        else:
+            for pid in descendants():
+                _signal(pid, signal.SIGKILL)
+        try:
+            while True:
+                # Without the namespace more may have been forked meanwhile: look again.
+                pid, _ = os.waitpid(-1, 0 if alone else os.WNOHANG)
+                if pid == 0:
+                    break
+                reaped += 1
+        except ChildProcessError:
+            return reaped
+        time.sleep(0.001)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _signal_everyone() -> None:
+    _signal(-1, signal.SIGKILL)
+
+
+def _signal_user(uid: int) -> None:
+    # kill(-1) as that user reaches exactly its processes, atomically.
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setresuid(uid, uid, 0)
+            _signal_everyone()
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
