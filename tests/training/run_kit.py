@@ -14,18 +14,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from training_kit import tiny_llama, tiny_neox
 from transformers import PreTrainedTokenizerFast
 
-from mars2.agents.base import Agent, Policy, Role
-from mars2.agents.sampler import generate_batch
+from mars2.agents.base import Agent, Role
+from mars2.agents.local import LocalPolicy
 from mars2.config import RunConfig
 from mars2.search import make_strategy
 from mars2.search.runner import TreeResult, run_tree
 from mars2.search.seeds import derive
 from mars2.training.trainer import train
-from mars2.types import Generation, Node, Problem, Sampling, Status, StdinTest, Verdict
+from mars2.types import Message, Node, Problem, Sampling, Status, StdinTest, Verdict
 
 CHARACTERS = "abcdefghijklmnopqrst"
 
@@ -34,49 +34,13 @@ def tokenizer(characters: str) -> PreTrainedTokenizerFast:
     vocab = {"<end>": 0, "<unk>": 1} | {c: i + 2 for i, c in enumerate(characters)}
     raw = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
     raw.pre_tokenizer = pre_tokenizers.Split(Regex("."), "isolated")
+    raw.decoder = decoders.Fuse()
     return PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<end>", unk_token="<unk>")
 
 
-class TinyPolicy(Policy):
+def policy(name: str, model, characters: str = CHARACTERS, kind=LocalPolicy) -> LocalPolicy:
     """One request at a time, so that equal weights give equal bits."""
-
-    has_logprobs = True
-    prompt_style = "micro"
-
-    def __init__(self, name: str, model, characters: str = CHARACTERS) -> None:
-        self.name = name
-        self.model = model
-        self.tokenizer = tokenizer(characters)
-
-    async def generate(self, messages, sampling: Sampling, *, seed: int) -> Generation:
-        prompt = self.tokenizer(messages[-1])["input_ids"]
-        (row,) = generate_batch(
-            self.model,
-            [prompt],
-            temperature=[sampling.temperature],
-            top_p=[1.0],
-            max_tokens=[sampling.max_tokens],
-            seeds=[seed],
-            eos_ids={0},
-            pad_id=0,
-        )
-        return Generation(
-            text=self.tokenizer.decode(row.token_ids, skip_special_tokens=True),
-            finish_reason=row.finish_reason,
-            prompt_ids=tuple(prompt),
-            token_ids=tuple(row.token_ids),
-            logprobs=tuple(row.logprobs),
-            policy_version=self.version,
-        )
-
-    def clone_model(self):
-        import copy
-
-        return copy.deepcopy(self.model).float()
-
-    def load_weights(self, state_dict, version: int) -> None:
-        self.model.load_state_dict(state_dict)
-        self.version = version
+    return kind(name, model, tokenizer(characters), prompt_style="micro", max_batch=1, linger_s=0)
 
 
 def default_judge(text: str) -> float:
@@ -98,7 +62,8 @@ class TinyForest:
             self.expansions += 1
             text = problem.statement + (parent.generation.text if parent else "")
             seed = derive(self.config.seed, tree_id, expansion.node_id)
-            generation = await self.agents[expansion.agent].generate([text], seed=seed)
+            prompt = (Message("user", text),)
+            generation = await self.agents[expansion.agent].generate(prompt, seed=seed)
             reward = self.judge(generation.text)
             status = Status.PASSED if reward == 1 else Status.WRONG_ANSWER
             return Node(
@@ -108,7 +73,7 @@ class TinyForest:
                 depth=expansion.depth,
                 agent=expansion.agent,
                 action=expansion.action,
-                prompt=(),
+                prompt=prompt,
                 generation=generation,
                 code=generation.text,
                 verdict=Verdict(status=status, passed=int(reward), total=1),
@@ -156,8 +121,8 @@ def config(**sections) -> RunConfig:
 
 def team() -> dict[str, Agent]:
     """Two roles on a Llama and one on a GPT-NeoX with another tokenizer."""
-    llama = TinyPolicy("llama", tiny_llama(vocab=22))
-    neox = TinyPolicy("neox", tiny_neox(vocab=40), CHARACTERS[::-1] + "uvwxyz0123456789")
+    llama = policy("llama", tiny_llama(vocab=22))
+    neox = policy("neox", tiny_neox(vocab=40), CHARACTERS[::-1] + "uvwxyz0123456789")
     role = Role(sampling=Sampling(max_tokens=8))
     return {
         "coder": Agent("coder", llama, role),
@@ -178,7 +143,11 @@ async def run(out: Path, settings: RunConfig | None = None, agents=None, **optio
         return forests[-1]
 
     options = {"problems": problems(), **options}
-    result = await train(settings, out, agents=agents, open_forest=open_forest, **options)
+    try:
+        result = await train(settings, out, agents=agents, open_forest=open_forest, **options)
+    finally:
+        for agent in agents.values():
+            await agent.policy.aclose()
     return result, forests
 
 

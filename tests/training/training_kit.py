@@ -68,6 +68,8 @@ def tiny_llama(vocab: int = 24, seed: int = 0) -> LlamaForCausalLM:
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=128,
+        bos_token_id=None,
+        eos_token_id=0,
         tie_word_embeddings=True,
     )
     return LlamaForCausalLM(config).eval()
@@ -82,6 +84,8 @@ def tiny_neox(vocab: int = 40, seed: int = 1) -> GPTNeoXForCausalLM:
         num_hidden_layers=2,
         num_attention_heads=2,
         max_position_embeddings=128,
+        bos_token_id=None,
+        eos_token_id=0,
     )
     return GPTNeoXForCausalLM(config).eval()
 

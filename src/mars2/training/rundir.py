@@ -98,10 +98,9 @@ class RunDir:
         if path.exists() and not path.is_dir():
             raise ResumeError(f"{path} is a file; give a directory for the run")
         if path.is_dir() and any(path.iterdir()):
-            hint = (
-                "continue it with --resume" if (path / "config.json").exists() else "it is no run"
-            )
-            raise ResumeError(f"{path} is not empty ({hint}, or choose another directory)")
+            is_run = (path / "config.json").exists()
+            hint = "continue it with --resume or choose" if is_run else "choose"
+            raise ResumeError(f"{path} is not empty; {hint} another directory")
 
     @classmethod
     def create(cls, path: Path, config: RunConfig, manifest: Mapping[str, Any]) -> RunDir:
