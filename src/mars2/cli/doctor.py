@@ -13,6 +13,7 @@ import click
 from mars2 import __version__
 from mars2.cli.options import json_option, run_async
 from mars2.cli.output import Output
+from mars2.errors import InfraError
 from mars2.types import FunctionalTest, Problem
 from mars2.verifier import Verifier, isolation_level
 
@@ -37,7 +38,7 @@ def command(as_json: bool) -> int:
         else os.cpu_count(),
         "extras": {name: _extra(modules) for name, modules in EXTRAS.items()},
         "cuda": _cuda(),
-        "sandbox": isolation_level().to_json(),
+        "sandbox": _sandbox(),
         "verifier": run_async(_judge()),
         "endpoint": {
             "base_url": os.environ.get("OPENAI_BASE_URL"),
@@ -56,6 +57,14 @@ def command(as_json: bool) -> int:
             else:
                 output.show(f"{key:16} {_words(value)}")
     return 0 if report["verifier"]["ok"] else 1
+
+
+def _sandbox() -> dict[str, Any]:
+    try:
+        level = isolation_level()
+    except InfraError as error:
+        return {"active": [], "missing": {"everything": str(error)}}
+    return {"active": list(level.active), "missing": level.missing}
 
 
 async def _judge() -> dict[str, Any]:
@@ -101,6 +110,8 @@ def _cuda() -> str:
 def _words(value: Any) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, dict):
+        return "; ".join(f"{k}: {v}" for k, v in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(str(v) for v in value) or "none"
     return str(value)
