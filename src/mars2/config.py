@@ -37,6 +37,10 @@ class AgentConfig(_Section):
     temperature: float = Field(default=1.0, gt=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = Field(default=1024, gt=0)
+    # Of policies in this process (hf:, micro:); agents on one policy must agree on them.
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    device: str = "auto"  # "auto": CUDA if there is one, else CPU
+    max_batch: int = Field(default=64, gt=0)  # requests answered together
 
 
 class ProblemsConfig(_Section):

@@ -1,0 +1,108 @@
+"""From the agents' settings to a team: policies loaded once, agents seeing them through roles."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mars2.agents.base import Agent, Policy
+from mars2.agents.roles import make_role
+from mars2.agents.spec import parse_spec
+from mars2.config import AgentConfig
+from mars2.errors import AgentSpecError, CapabilityError, UsageError
+
+_TRAINABLE = ("hf", "micro")
+_SHARED = ("spec", "dtype", "device", "max_batch")  # settings of a policy, not of an agent
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """The agents of a run, in the order given, and the policies behind them by name."""
+
+    agents: dict[str, Agent]
+    policies: dict[str, Policy]
+
+    async def aclose(self) -> None:
+        """Close every policy once, also if closing another one fails."""
+        results = await asyncio.gather(
+            *(policy.aclose() for policy in self.policies.values()), return_exceptions=True
+        )
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+
+
+def build_team(agents: Sequence[AgentConfig], *, train: bool = False) -> Team:
+    """Load the policies and make the agents. Everything is checked before anything is loaded.
+
+    Agents with the same `policy` name (default: the spec itself) share one policy.
+
+    Args:
+        train: refuse policies without weights in this process.
+
+    Raises:
+        UsageError: no agents, or a name twice.
+        AgentSpecError: unknown backend, model or role; one policy name with different settings.
+        CapabilityError: `train` with a policy that cannot be trained.
+    """
+    if not agents:
+        raise UsageError("a team needs at least one agent: --agent NAME=BACKEND:MODEL[@URL]")
+    owners: dict[str, AgentConfig] = {}
+    roles = {}
+    for config in agents:
+        if config.name in roles:
+            raise UsageError(f"the agent name {config.name!r} is used more than once")
+        roles[config.name] = make_role(config)
+        backend = parse_spec(config.spec).backend
+        if train and backend not in _TRAINABLE:
+            raise CapabilityError(
+                f"agent {config.name!r} ({config.spec}) cannot be trained: a {backend}: policy "
+                "gives no token ids with log-probabilities and its weights are not in this "
+                "process; use an hf: or micro: agent"
+            )
+        owner = owners.setdefault(config.policy or config.spec, config)
+        for field in _SHARED:
+            mine, theirs = getattr(config, field), getattr(owner, field)
+            if mine != theirs:
+                raise AgentSpecError(
+                    f"agents {owner.name!r} and {config.name!r} share the policy "
+                    f"{config.policy or config.spec!r} but differ in {field}: "
+                    f"{theirs!r} and {mine!r}"
+                )
+    policies = {name: make_policy(name, config) for name, config in owners.items()}
+    return Team(
+        agents={c.name: Agent(c.name, policies[c.policy or c.spec], roles[c.name]) for c in agents},
+        policies=policies,
+    )
+
+
+def make_policy(name: str, config: AgentConfig) -> Policy:
+    """Load the policy that an agent's spec names; heavy backends are imported only here.
+
+    Raises:
+        AgentSpecError: unknown backend or model, or a missing extra, which is named.
+    """
+    spec = parse_spec(config.spec)
+    if spec.backend == "openai":
+        from mars2.agents.openai import OpenAIPolicy
+
+        return OpenAIPolicy(name, spec.model, base_url=spec.url)
+    if spec.backend == "scripted":
+        from mars2.agents.scripted import load_scripted
+
+        return load_scripted(name, spec.model)
+    try:
+        from mars2.agents import hf
+    except ModuleNotFoundError as error:
+        raise AgentSpecError(
+            f"{config.spec} needs the package {error.name!r}: pip install 'mars2[hf]'"
+        ) from error
+    load = hf.load_micro if spec.backend == "micro" else hf.load_hf
+    return load(
+        name,
+        spec.model,
+        dtype=config.dtype,
+        device=config.device,
+        max_batch=config.max_batch,
+    )
