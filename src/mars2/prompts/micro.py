@@ -22,6 +22,7 @@ from mars2.types import FunctionalTest, Problem, Status, StdinTest, TestCase, Te
 MAX_VALUE = 60  # characters of one shown value
 MAX_CODE = 600  # characters of the previous program
 HIDDEN = "hidden tests fail"
+FINE = "all tests pass"
 
 
 def render_generate(problem: Problem) -> str:
@@ -74,7 +75,9 @@ def parse_prompt(text: str) -> dict[str, str]:
 
 
 def evidence(problem: Problem, verdict: Verdict, n_public: int) -> str:
-    """One line on the first public failure; HIDDEN if only private tests failed."""
+    """One line on the first public failure; HIDDEN if only private tests failed, FINE if none."""
+    if verdict.ok:
+        return FINE
     public = problem.public_tests[:n_public]
     for test, result in zip(public, verdict.tests, strict=False):
         if result.status is not Status.PASSED:

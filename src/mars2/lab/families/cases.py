@@ -7,6 +7,7 @@ way of confusing pieces with their twins fails a private test, and nearly always
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
@@ -17,10 +18,13 @@ from mars2.lab.families.render import render, run
 N_PUBLIC = 3
 N_PRIVATE = 9
 _POOL = 44
-_WORDS = (
-    "an at eat net one ant tea note neat tone onto eaten nation acorn tenet apple "
-    "on to no ten toe oat ear tan pen hat cone gate lane boat stone train heron tiger"
-).split()
+_WORDS = tuple(
+    re.findall(
+        r"\w+",
+        "an at eat net one ant tea note neat tone onto eaten nation acorn tenet apple"
+        " on to no ten toe oat ear tan pen hat cone gate lane boat stone train heron tiger",
+    )
+)
 
 
 def draw_input(composition: Composition, rng: random.Random, *, short: bool = False) -> Any:

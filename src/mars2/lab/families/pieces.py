@@ -1,4 +1,4 @@
-"""The vocabulary of the lab families: pieces of a pipeline, each with a twin easily mistaken for it.
+"""The vocabulary of the lab families: pieces of a pipeline, each with an easily mistaken twin.
 
 A pair holds two pieces that a weak model confuses (`>` and `>=`, even and odd, `x*2` and `x*x`).
 Problems are compositions of pieces; tests are chosen so that writing the twin fails.
@@ -131,8 +131,8 @@ NUMBERS = Vocabulary(
         Pair(
             "extreme",
             "reduce",
-            Piece("max", "return the largest, 0 if none", "max({a},default=0)"),
-            Piece("min", "return the smallest, 0 if none", "min({a},default=0)"),
+            Piece("max", "return the largest or 0", "max({a},default=0)"),
+            Piece("min", "return the smallest or 0", "min({a},default=0)"),
         ),
         Pair(
             "order",
@@ -222,12 +222,10 @@ STRINGS = Vocabulary(
         Pair(
             "length",
             "reduce",
-            Piece(
-                "longest", "return the first longest, empty if none", "max({a},key=len,default='')"
-            ),
+            Piece("longest", "return the first longest or nothing", "max({a},key=len,default='')"),
             Piece(
                 "shortest",
-                "return the first shortest, empty if none",
+                "return the first shortest or nothing",
                 "min({a},key=len,default='')",
             ),
         ),

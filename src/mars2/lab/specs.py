@@ -1,0 +1,109 @@
+"""Which micro models there are: architecture, tokenizer, style, and what each is unsure of.
+
+Pure data, so that names can be listed without torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mars2.errors import AgentSpecError
+from mars2.lab.families.render import Style
+
+WEIGHTS = Path(__file__).parent / "weights"
+CONTEXT = 1024  # tokens
+
+
+@dataclass(frozen=True)
+class MicroSpec:
+    """Recipe of one micro model.
+
+    Attributes:
+        unsure: pair name -> probability that the corpus writes the twin of the piece that the
+            statement asks for. Near one half, pretraining cannot settle which is right;
+            execution can.
+        first_attempts: share of first attempts in the corpus; the rest are refinements.
+    """
+
+    name: str
+    about: str
+    architecture: Literal["llama", "gpt_neox"]
+    tokenizer: Literal["word", "bpe"]
+    style: Style
+    unsure: Mapping[str, float]
+    hidden: int = 128
+    layers: int = 3
+    heads: int = 4
+    intermediate: int = 352
+    vocabulary: int = 1024
+    steps: int = 900
+    batch: int = 64
+    lr: float = 3e-3
+    first_attempts: float = 0.6
+
+
+_NUMBER_PAIRS = ("above", "below", "parity", "multiple", "power", "shift", "sign", "divide")
+_NUMBER_ENDS = ("total", "extreme", "order", "listing")
+_STRING_PAIRS = ("longer", "shorter", "has", "edge", "case", "letter", "cut", "turn")
+_STRING_ENDS = ("join", "size", "length", "rank")
+
+SPECS: dict[str, MicroSpec] = {
+    s.name: s
+    for s in (
+        MicroSpec(
+            name="lark",
+            about="word-level Llama, writes comprehensions, sure of numbers",
+            architecture="llama",
+            tokenizer="word",
+            style="comprehension",
+            unsure=dict.fromkeys(_STRING_PAIRS, 0.45) | {"power": 0.3},
+        ),
+        MicroSpec(
+            name="loom",
+            about="BPE GPT-NeoX, writes loops, sure of strings",
+            architecture="gpt_neox",
+            tokenizer="bpe",
+            style="loop",
+            unsure=dict.fromkeys(_NUMBER_PAIRS, 0.45) | {"turn": 0.3},
+            intermediate=512,
+            vocabulary=512,
+        ),
+    )
+}
+
+
+def spec(name: str) -> MicroSpec:
+    """The recipe called `name`; AgentSpecError names the ones there are."""
+    try:
+        return SPECS[name]
+    except KeyError:
+        raise AgentSpecError(
+            f"micro:{name}: unknown model; there are {', '.join(sorted(SPECS))}"
+        ) from None
+
+
+def weights_dir(name: str) -> Path:
+    """The packaged directory of a micro model (Hugging Face layout).
+
+    AgentSpecError if there is no such model, or its weights are not in the package.
+    """
+    path = WEIGHTS / spec(name).name
+    if not (path / "model.safetensors").is_file():
+        raise AgentSpecError(
+            f"micro:{name}: {path} has no weights; build them with `mars2 lab build`"
+        )
+    return path
+
+
+def cards() -> list[dict[str, Any]]:
+    """What the build measured of every packaged model, in the order of `SPECS`."""
+    found = []
+    for name in SPECS:
+        path = WEIGHTS / name / "card.json"
+        if path.is_file():
+            found.append(json.loads(path.read_text(encoding="utf-8")))
+    return found
