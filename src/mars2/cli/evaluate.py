@@ -108,7 +108,7 @@ async def _run(
             async with Verifier(config.verifier) as verifier:
                 with output.progress("eval", total) as advance:
                     return await evaluate(
-                        team,
+                        team.agents,
                         problems,
                         verifier,
                         config,

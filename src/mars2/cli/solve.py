@@ -119,7 +119,7 @@ async def _run(problem: Problem, config: RunConfig, output: Output) -> Solution:
                     f"{node.verdict.status}, {node.verdict.passed}/{node.verdict.total} public"
                 )
 
-            return await solve(problem, team, verifier, config, on_node=on_node)
+            return await solve(problem, team.agents, verifier, config, on_node=on_node)
     finally:
         await team.aclose()
 

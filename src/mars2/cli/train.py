@@ -144,7 +144,7 @@ class Session:
                     agents=team.agents,
                     problems=self.problems,
                     open_forest=lambda journal: Rollout(
-                        team,
+                        team.agents,
                         verifier,
                         self.config.search,
                         seed=self.config.seed,
@@ -173,7 +173,7 @@ class Session:
             )
             with self.output.progress(f"held-out evaluation, {label}", total) as advance:
                 result = await evaluate(
-                    team,
+                    team.agents,
                     self.heldout,
                     verifier,
                     self.config,

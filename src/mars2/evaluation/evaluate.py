@@ -6,11 +6,11 @@ Private tests only judge here: no reward, prompt or choice sees them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mars2.agents.team import Team
+from mars2.agents.base import Agent
 from mars2.config import RunConfig
 from mars2.evaluation.metrics import bootstrap_ci, mean, pass_at_k
 from mars2.inference.rollout import Rollout
@@ -110,7 +110,7 @@ def paired_rise(
 
 
 async def evaluate(
-    team: Team,
+    agents: Mapping[str, Agent],
     problems: Sequence[Problem],
     verifier: Verifier,
     config: RunConfig,
@@ -132,7 +132,7 @@ async def evaluate(
     """
     attempts: dict[str, dict[str, list[bool]]] = {}
     masked = 0
-    for name, agent in team.agents.items():
+    for name, agent in agents.items():
         search = config.search.model_copy(
             update={
                 "strategy": "repeated",
@@ -142,7 +142,7 @@ async def evaluate(
             }
         )
         alone = Rollout(
-            Team({name: agent}),
+            {name: agent},
             verifier,
             search,
             seed=config.seed,
@@ -162,7 +162,7 @@ async def evaluate(
     if trees:
         search = config.search.model_copy(update={"nodes": config.eval.nodes})
         together = Rollout(
-            team,
+            agents,
             verifier,
             search,
             seed=config.seed,

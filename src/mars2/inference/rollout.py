@@ -5,10 +5,10 @@ agents, verifier and search meet. Training, evaluation and `solve` all expand th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from mars2.agents.team import Team
+from mars2.agents.base import Agent
 from mars2.config import SearchConfig
 from mars2.problems import complete_code
 from mars2.prompts import build_prompt, extract_code
@@ -50,7 +50,7 @@ class Rollout:
 
     def __init__(
         self,
-        team: Team,
+        agents: Mapping[str, Agent],
         verifier: Verifier,
         search: SearchConfig,
         *,
@@ -60,7 +60,7 @@ class Rollout:
         journal: Journal | None = None,
         ordered: bool = True,
     ) -> None:
-        self.team = team
+        self.agents = dict(agents)
         self.verifier = verifier
         self.search = search
         self.seed = seed
@@ -87,7 +87,7 @@ class Rollout:
         Raises:
             EndpointDownError: nothing got through to any endpoint.
         """
-        agents = list(self.team.agents)
+        agents = list(self.agents)
         return await run_forest(
             [
                 TreeJob(
@@ -110,7 +110,7 @@ class Rollout:
         """The coroutine that turns an expansion of this problem's tree into a judged node."""
 
         async def expand(expansion: Expansion, parent: Node | None) -> Node:
-            agent = self.team.agents[expansion.agent]
+            agent = self.agents[expansion.agent]
             prompt = build_prompt(
                 problem,
                 style=agent.policy.prompt_style,

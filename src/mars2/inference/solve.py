@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mars2.agents.team import Team
+from mars2.agents.base import Agent
 from mars2.config import RunConfig
 from mars2.inference.rollout import Rollout
 from mars2.inference.select import select
@@ -30,7 +31,7 @@ class Solution:
 
 async def solve(
     problem: Problem,
-    team: Team,
+    agents: Mapping[str, Agent],
     verifier: Verifier,
     config: RunConfig,
     *,
@@ -47,7 +48,7 @@ async def solve(
         EndpointDownError: no request got through.
     """
     rollout = Rollout(
-        team, verifier, config.search, seed=config.seed, journal=journal, ordered=False
+        agents, verifier, config.search, seed=config.seed, journal=journal, ordered=False
     )
     tree = await rollout.tree(tree_id or problem.id, problem, on_node)
     node = select(tree.nodes)
