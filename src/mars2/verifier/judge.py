@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mars2.types import AssertionTest, FunctionalTest, Status, StdinTest, TestVerdict
 from mars2.verifier import compare
+from mars2.verifier._sandbox.run import ANSWERS
 from mars2.verifier.evidence import cut, show, show_call
 
 _OWN_DEATH = "the process ended before the program did (os._exit, exec, or killed)"
@@ -56,9 +57,15 @@ class Ran:
     frames: list[tuple[str, bytes]]
 
     @classmethod
-    def parse(cls, head: dict[str, Any], blobs: list[bytes]) -> Ran:
-        """From a "report" message."""
-        return cls(
+    def parse(cls, head: dict[str, Any], blobs: list[bytes]) -> list[Ran]:
+        """From a "report" message: one for each answer in it, at least one.
+
+        Answers that arrived together share the time; what the process did at its end
+        belongs to the call that it did not answer.
+        """
+        frames = list(zip(head["kinds"], blobs[2:], strict=True))
+        answers = [frame for frame in frames if frame[0] in ANSWERS]
+        last = cls(
             exit=head["exit"],
             killed=head["killed"],
             seconds=head["seconds"],
@@ -69,8 +76,15 @@ class Ran:
             process_limit=head["process_limit"],
             stdout=blobs[0],
             stderr=blobs[1],
-            frames=list(zip(head["kinds"], blobs[2:], strict=True)),
+            frames=frames,
         )
+        if head["exit"] is not None or len(answers) < 2:
+            return [last]
+        share = len(answers)
+        return [
+            replace(last, seconds=last.seconds / share, cpu=last.cpu / share, frames=[answer])
+            for answer in answers
+        ]
 
     def first(self, kind: str) -> bytes | None:
         """The first message of that kind that the program sent."""

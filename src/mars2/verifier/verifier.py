@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import marshal
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from mars2.types import (
     TestVerdict,
     Verdict,
 )
+from mars2.verifier._sandbox import frames
 from mars2.verifier.judge import Limits, Ran, judge
 from mars2.verifier.worker import Worker, WorkerLost
 
@@ -131,12 +133,11 @@ class _Job:
             output=config.output_limit_kb << 10,
             processes=config.processes,
         )
-        self._in_process = 0  # functional tests that the living process has answered
 
     async def run(self, cases: list[Any], early_stop: bool) -> list[TestVerdict]:
-        """Tests in order. Raises WorkerLost."""
+        """Tests in order, functional ones in a row together. Raises WorkerLost."""
         limits = self._limits
-        await self._worker.send(
+        opening = frames.pack(
             {
                 "op": "job",
                 "entry": self._entry,
@@ -147,31 +148,68 @@ class _Job:
             },
             self._source,
         )
+        end = frames.pack({"op": "end"})
         results: list[TestVerdict] = []
-        for case in cases:
-            shared = isinstance(case, FunctionalTest) and self._in_process > 0
-            verdict = await self._test(case, fresh=False)
-            if shared and verdict.status is not Status.PASSED:
-                # Earlier calls may have left something in its globals: only a failure in a
-                # process of its own counts.
-                verdict = await self._test(case, fresh=True)
-            results.append(verdict)
-            if early_stop and verdict.status is not Status.PASSED:
-                break
-        await self._worker.send({"op": "end"})
+        ended = False
+        while len(results) < len(cases) and not (early_stop and _failed(results)):
+            rest = cases[len(results) :]
+            if isinstance(rest[0], FunctionalTest):
+                results += await self._calls(opening, _leading_calls(rest), early_stop)
+            else:
+                ended = len(rest) == 1  # nothing can follow: saves a round trip
+                head = {"op": "test", "kind": rest[0].kind}
+                test = frames.pack(head, _payload(rest[0]))
+                await self._worker.send(opening, test, end if ended else b"")
+                answer, blobs = await self._worker.receive(limits.time_s * 4)
+                results.append(await self._judge(rest[0], Ran.parse(answer, blobs)[0]))
+            opening = b""
+        if not ended:
+            await self._worker.send(end)
         await self._worker.receive(1.0)
         return results
 
-    async def _test(self, case: Any, fresh: bool) -> TestVerdict:
-        head = {"op": "test", "kind": case.kind, "fresh": fresh}
-        await self._worker.send(head, _payload(case))
-        answer, blobs = await self._worker.receive(self._limits.time_s * 4)
-        ran = Ran.parse(answer, blobs)
-        alive = ran.exit is None and isinstance(case, FunctionalTest)
-        self._in_process = (1 if fresh else self._in_process + 1) if alive else 0
-        if sum(map(len, blobs)) > _BIG_BYTES:
+    async def _calls(
+        self, opening: bytes, cases: list[FunctionalTest], early_stop: bool
+    ) -> list[TestVerdict]:
+        """Verdicts of a beginning of `cases`, at least one, all from one process.
+
+        Earlier calls may have left something in a program's globals, so that only a failure
+        on the first call of a process counts; at any other the list ends before it.
+        """
+        calls = frames.pack({"op": "calls"}, *map(_payload, cases))
+        await self._worker.send(opening, calls)
+        results: list[TestVerdict] = []
+        while True:
+            answer, blobs = await self._worker.receive(self._limits.time_s * 4)
+            for ran in Ran.parse(answer, blobs)[: len(cases) - len(results)]:
+                verdict = await self._judge(cases[len(results)], ran)
+                failed = verdict.status is not Status.PASSED
+                if failed and results:
+                    return await self._stop(results)
+                results.append(verdict)
+                if failed and early_stop:
+                    return await self._stop(results)
+            if len(results) == len(cases) or answer["exit"] is not None:
+                return results
+
+    async def _stop(self, results: list[TestVerdict]) -> list[TestVerdict]:
+        await self._worker.send(frames.pack({"op": "stop"}))
+        while (await self._worker.receive(self._limits.time_s * 4))[0]["op"] != "stopped":
+            pass
+        return results
+
+    async def _judge(self, case: Any, ran: Ran) -> TestVerdict:
+        if len(ran.stdout) + sum(len(data) for _, data in ran.frames) > _BIG_BYTES:
             return await asyncio.to_thread(judge, case, self._entry, ran, self._limits)
         return judge(case, self._entry, ran, self._limits)
+
+
+def _failed(results: list[TestVerdict]) -> bool:
+    return bool(results) and results[-1].status is not Status.PASSED
+
+
+def _leading_calls(cases: list[Any]) -> list[FunctionalTest]:
+    return list(itertools.takewhile(lambda case: isinstance(case, FunctionalTest), cases))
 
 
 def _payload(case: Any) -> bytes:

@@ -17,6 +17,7 @@ _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); from _sandbox import launcher; "
     "sys.path.pop(0); launcher.main(int(sys.argv[2]), set(sys.argv[3].split(',')) - {''})"
 )
+_FOLDER = str(Path(__file__).resolve().parent)
 _START_S = 60.0  # a cold disk on a loaded machine; a hang, not a slow start, is what it ends
 _MESSAGE_MARGIN_S = 30.0
 # Hash order fixed: a program whose output depends on it gets the same verdict every time.
@@ -64,8 +65,7 @@ class Worker:
         await self.kill()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        folder = str(Path(__file__).resolve().parent)
-        arguments = [folder, str(theirs.fileno()), ",".join(sorted(self._without))]
+        arguments = [_FOLDER, str(theirs.fileno()), ",".join(sorted(self._without))]
         self._log = os.memfd_create("mars2-worker")
         try:
             # In this thread, on purpose: the server dies with the thread that started it.
@@ -98,12 +98,12 @@ class Worker:
         text = os.pread(self._log, 4000, 0).decode("utf-8", "replace").strip()
         return f"\n{text}" if text else ""
 
-    async def send(self, head: dict[str, Any], *blobs: bytes) -> None:
-        """One message. Raises WorkerLost."""
+    async def send(self, *messages: bytes) -> None:
+        """Packed messages. Raises WorkerLost."""
         if self._sock is None:
             raise WorkerLost("not running")
         try:
-            await asyncio.get_running_loop().sock_sendall(self._sock, frames.pack(head, *blobs))
+            await asyncio.get_running_loop().sock_sendall(self._sock, b"".join(messages))
         except OSError as error:
             raise WorkerLost(f"cannot be written to: {error}") from None
 

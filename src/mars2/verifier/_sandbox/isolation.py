@@ -194,44 +194,49 @@ def drop_to(uid: int) -> None:
     os.setresuid(uid, uid, uid)
 
 
-def confine(limits: Limits, uid: int | None, base_bytes: int, process_base: int) -> None:
-    """In the forked program, before its code: limits, user, no way back.
+Rlimit = tuple[int, tuple[int, int]]
 
-    `base_bytes` is the fork server's own address space, which a program inherits;
-    `process_base` what already counts against RLIMIT_NPROC of this user.
+
+def rlimits(limits: Limits, process_base: int) -> tuple[Rlimit, ...]:
+    """What `confine` sets, worked out before the fork.
+
+    `process_base` is what already counts against RLIMIT_NPROC of the program's user. The
+    address space limit is relative to this process's own, which a program inherits.
     """
     seconds = int(limits.time) + 3  # a backstop: the server judges CPU time
-    address = base_bytes + limits.memory + ADDRESS_SLACK
-    for what, soft, hard in (
+    address = address_space() + limits.memory + ADDRESS_SLACK
+    tasks = limits.processes + 1 + process_base
+    unlimited = resource.RLIM_INFINITY
+    wanted = (
         (resource.RLIMIT_AS, address, address),
         (resource.RLIMIT_CPU, seconds, seconds + 1),
         (resource.RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES),
         (resource.RLIMIT_CORE, 0, 0),
         (resource.RLIMIT_NOFILE, 1024, 1024),
-        (resource.RLIMIT_NPROC, limits.processes + 1 + process_base, -1),
-        (resource.RLIMIT_STACK, STACK_BYTES, -1),
-    ):
-        _lower(what, soft, hard)
+        (resource.RLIMIT_NPROC, tasks, tasks),
+        (resource.RLIMIT_STACK, STACK_BYTES, unlimited),
+    )
+    return tuple((what, _allowed(what, soft, hard)) for what, soft, hard in wanted)
+
+
+def _allowed(what: int, soft: int, hard: int) -> tuple[int, int]:
+    """Not above the hard limit in force, which only root may raise."""
+    old = resource.getrlimit(what)[1]
+    if old != resource.RLIM_INFINITY:
+        hard = old if hard == resource.RLIM_INFINITY else min(hard, old)
+    return (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+
+
+def confine(limits: tuple[Rlimit, ...], uid: int | None) -> None:
+    """In the forked program, before its code: limits, user, no way back. Raises OSError."""
+    for what, pair in limits:
+        resource.setrlimit(what, pair)
     if uid is not None:
         drop_to(uid)
     else:
         linux.drop_capabilities()
     linux.set_no_new_privileges()
     linux.set_parent_death_signal(signal.SIGKILL)  # after setuid, which clears it
-
-
-def _lower(what: int, soft: int, hard: int) -> None:
-    old = resource.getrlimit(what)[1]
-    if what == resource.RLIMIT_NPROC:
-        hard = soft
-    if hard == -1 or (old != -1 and hard > old):
-        hard = old
-    if hard != -1 and soft > hard:
-        soft = hard
-    try:
-        resource.setrlimit(what, (soft, hard))
-    except (OSError, ValueError):
-        pass
 
 
 def address_space() -> int:

@@ -33,6 +33,6 @@ def main(fd: int, without: set[str]) -> None:
         os._exit(1)
     sock = socket.socket(fileno=fd)
     sock.set_inheritable(False)
-    from . import server  # after the fork: the launcher stays small
+    from .server import start  # after the fork: the launcher stays small
 
-    server.start(sock, level, without)
+    start(sock, level, without)

@@ -14,14 +14,10 @@ from typing import Any
 RECURSION_LIMIT = 50_000
 INT_DIGITS = 50_000
 
-_STARS = (
-    "typing string re datetime collections heapq bisect copy math random statistics itertools "
-    "functools operator io sys json builtins"
-).split()
 _MODULES = (
-    "string re datetime collections heapq bisect copy math random statistics itertools functools "
-    "operator io sys json"
-).split()
+    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random"),
+    *("statistics", "itertools", "functools", "operator", "io", "sys", "json"),
+)
 
 _names: dict[str, Any] = {}
 
@@ -29,7 +25,7 @@ _names: dict[str, Any] = {}
 def names() -> dict[str, Any]:
     """All prelude names; built once, in the fork server."""
     if not _names:
-        for module_name in _STARS:
+        for module_name in ("typing", *_MODULES, "builtins"):
             module = importlib.import_module(module_name)
             public = getattr(module, "__all__", None)
             if public is None:

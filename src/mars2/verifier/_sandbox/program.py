@@ -18,7 +18,6 @@ import os
 import signal
 import struct
 import sys
-import threading
 import traceback
 from dataclasses import dataclass
 from types import CodeType, ModuleType, TracebackType
@@ -46,8 +45,8 @@ class Job:
     tests: bytes = b""
     nonce: str = ""
     uid: int | None = None
-    base_bytes: int = 0
-    process_base: int = 0
+    rlimits: tuple[isolation.Rlimit, ...] = ()
+    reset_signals: bool = False
     stdin: int = -1
     stdout: int = -1
     stderr: int = -1
@@ -75,8 +74,8 @@ def become(job: Job) -> NoReturn:
 
 def _settle(job: Job) -> None:
     os.setsid()
-    for number in (signal.SIGTERM, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
+    if job.reset_signals:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for source, target in (
         (job.results, RESULT_FD),
         (job.calls, CALLS_FD),
@@ -88,27 +87,43 @@ def _settle(job: Job) -> None:
             os.dup2(source, target, inheritable=target < 3)
     os.closerange(3, RESULT_FD)
     os.closerange((CALLS_FD if job.calls >= 0 else RESULT_FD) + 1, 1 << 16)
-    isolation.confine(job.limits, job.uid, job.base_bytes, job.process_base)
-    folder = os.path.dirname(job.path)
+    isolation.confine(job.rlimits, job.uid)
+    folder = job.path[: job.path.rindex("/")]
     os.chdir(folder)
-    os.environ.update(HOME=folder, PWD=folder)
     sys.argv[:] = [job.path]
     sys.path.insert(0, folder)
-    for name, mode, errors in (("stdin", "r", "strict"), ("stdout", "w", "strict")):
-        _standard(name, mode, errors)
-    _standard("stderr", "w", "backslashreplace")
 
 
-def _standard(name: str, mode: str, errors: str) -> None:
-    # As CPython opens them on Linux: newlines are not translated, not even on input.
-    fd = ("stdin", "stdout", "stderr").index(name)
+def make_streams() -> None:
+    """Standard streams as CPython makes them on Linux, once, before any fork.
+
+    Newlines are not translated, not even on input. They remember what kind of file they are
+    on, so descriptors 0 to 2 are made what a program will have: a file and two pipes.
+    """
+    saved = [os.dup(fd) for fd in range(3)]
+    reader, writer = os.pipe()
+    file = os.memfd_create("stdin")
+    try:
+        for source, fd in ((file, 0), (writer, 1), (writer, 2)):
+            os.dup2(source, fd)
+        _stream("stdin", 0, "r", "strict")
+        _stream("stdout", 1, "w", "strict")
+        _stream("stderr", 2, "w", "backslashreplace")
+    finally:
+        for fd, old in enumerate(saved):
+            os.dup2(old, fd)
+        for fd in (*saved, reader, writer, file):
+            os.close(fd)
+
+
+def _stream(name: str, fd: int, mode: str, errors: str) -> None:
     raw = io.FileIO(fd, mode, closefd=False)
     raw.name = f"<{name}>"
     buffer = io.BufferedReader(raw) if mode == "r" else io.BufferedWriter(raw)
     stream = io.TextIOWrapper(
         buffer, encoding="utf-8", errors=errors, newline="\n", line_buffering=fd == 2
     )
-    stream.mode = mode
+    vars(stream)["mode"] = mode
     setattr(sys, name, stream)
     setattr(sys, f"__{name}__", stream)
 
@@ -244,7 +259,8 @@ def _finish(job: Job, space: dict[str, Any], status: int, reporter: _Reporter) -
         pass
     streams = (sys.stdout, sys.__stdout__)
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
+        if "threading" in sys.modules:
+            sys.modules["threading"]._shutdown()
         atexit._run_exitfuncs()
     except BaseException:
         pass

@@ -17,6 +17,8 @@ from .isolation import Limits
 
 _FIRST_LOOK_S, _LOOK_S = 0.01, 0.02
 _STDERR_BYTES = 8192
+_MAX_FRAMES = 10_000
+ANSWERS = ("R", "E", "O")  # kinds that answer a call: result, exception, too large
 _WALL_FACTOR, _WALL_EXTRA_S = 4.0, 5.0  # CPU time is what counts; this only ends a stall
 
 
@@ -58,9 +60,8 @@ class Program:
         self._out = self._err = self._results = self._calls = self.pidfd = -1
         self.pid = 0
         self._pending = b""  # bytes of incomplete messages
-        self._calling = b""  # call bytes not yet taken
-        self._billed = 0.0
-        self.tests_run = 0
+        self._calling = bytearray()  # call bytes not yet taken
+        self._billed = 0.0  # CPU seconds until the last answer
 
     # ------------------------------------------------------------------ start and end
 
@@ -117,30 +118,33 @@ class Program:
         """Queue one call (marshalled arguments) of a functional program."""
         self._calling += len(arguments).to_bytes(4, "big") + arguments
 
-    def supervise(self, control: int, alone: bool, uid: int | None) -> Report:
-        """Until the process ends, or a functional program answered. Raises Hangup."""
+    def supervise(self, control: int, events: int, alone: bool, uid: int | None) -> Report:
+        """Until the process ends, or a functional program answered one call or more.
+
+        Raises Hangup when one of `events` is seen on the descriptor `control`.
+        """
         report = Report()
         watch = _Watch(self, report)
         poller = select.poll()
-        for fd in (self._out, self._err, self._results, self.pidfd, control):
+        for fd in (self._out, self._err, self._results, self.pidfd):
             if fd >= 0:
                 poller.register(fd, select.POLLIN)
+        poller.register(control, events)
         if self._calling:
             poller.register(self._calls, select.POLLOUT)
         ended = False
         while not ended and not report.killed:
-            for fd, event in poller.poll(watch.timeout_ms()):
+            for fd, _ in poller.poll(watch.timeout_ms()):
                 if fd == control:
                     raise Hangup
                 if fd == self.pidfd:
                     ended = True
                 elif fd == self._calls:
                     self._feed(poller)
-                elif not self._read(fd, report) and event & (select.POLLHUP | select.POLLIN):
+                elif not self._read(fd, report):
                     poller.unregister(fd)
-            if self.kind == "functional" and any(k in "REO" for k, _ in report.frames):
+            if not ended and any(kind in ANSWERS for kind, _ in report.frames):
                 watch.look(final=True)
-                self.tests_run += 1
                 self._billed = watch.cpu
                 return report
             if not ended and not report.killed:
@@ -150,11 +154,11 @@ class Program:
 
     def _feed(self, poller: select.poll) -> None:
         try:
-            self._calling = self._calling[os.write(self._calls, self._calling) :]
+            del self._calling[: os.write(self._calls, self._calling[: 1 << 16])]
         except BlockingIOError:
             return
         except OSError:
-            self._calling = b""  # it closed its end; its exit or its silence will tell
+            self._calling.clear()  # it closed its end; its exit or its silence will tell
         if not self._calling:
             poller.unregister(self._calls)
 
@@ -196,7 +200,7 @@ class Program:
                 report.done = payload == self._nonce.encode()
             elif kind == b"P":
                 report.process_limit = True
-            elif len(report.frames) < 8:
+            elif len(report.frames) < _MAX_FRAMES:
                 report.frames.append((kind.decode("latin-1"), payload))
 
     def _end(self, report: Report, watch: _Watch, alone: bool, uid: int | None) -> None:

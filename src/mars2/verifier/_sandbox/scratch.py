@@ -60,6 +60,7 @@ class Scratch:
         os.mkdir(self.folder, 0o700)
         if self._uid is not None:
             os.chown(self.folder, self._uid, self._uid)
+        os.environ.update(HOME=self.folder, PWD=self.folder)  # inherited by programs
         self._clean = self._fingerprint()
 
     def put_program(self, source: bytes) -> str:

@@ -10,22 +10,24 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
-import threading
 from types import FrameType
 from typing import Any
 
 from . import frames, isolation, linux, prelude, processes, program
-from .run import Hangup, Program, Report
+from .run import ANSWERS, Hangup, Program, Report
 from .scratch import Scratch
 
 # What programs import most: imported once here, free in every fork.
+# Not `threading`: its hook would cost every fork more than its import costs the few.
 _WARM = (
-    "array bisect collections copy dataclasses datetime decimal enum fractions functools heapq "
-    "itertools json locale math operator queue random re statistics string struct tempfile time "
-    "typing traceback contextlib abc numbers bz2 zlib hashlib"
-).split()
+    *("abc", "array", "bisect", "bz2", "collections", "contextlib", "copy", "dataclasses"),
+    *("datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools"),
+    *("json", "locale", "math", "numbers", "operator", "random", "re", "statistics", "string"),
+    *("struct", "tempfile", "time", "traceback", "typing", "zlib"),
+)
 _HEAVY = ("numpy",)  # imported when a program first names it
 
 
@@ -71,9 +73,11 @@ class _Server:
         for name in _WARM:
             importlib.import_module(name)
         prelude.names()
+        program.make_streams()
         gc.collect()
         gc.freeze()
-        signal.signal(signal.SIGTERM, self._on_term)
+        if not self._alone:
+            signal.signal(signal.SIGTERM, self._on_term)
         self._program: Program | None = None
         self._loaded: set[str] = set()
         self._job: dict[str, Any] = {}
@@ -109,17 +113,53 @@ class _Server:
                 if head["op"] == "job":
                     self._begin(head, blobs[0])
                 elif head["op"] == "test":
-                    report = self._test(head, blobs[0])
-                    kinds = [kind for kind, _ in report.frames]
-                    payloads = [payload for _, payload in report.frames]
-                    text = {"op": "report", **report.head(), "kinds": kinds}
-                    self._sock.sendall(frames.pack(text, report.stdout, report.stderr, *payloads))
+                    self._fork(head["kind"], blobs[0])
+                    self._report(self._supervise(select.POLLRDHUP), 0)
+                elif head["op"] == "calls":
+                    self._calls(blobs)
+                elif head["op"] == "stop":  # it came after the last answer
+                    self._sock.sendall(frames.pack({"op": "stopped"}))
                 elif head["op"] == "end":
                     self._stop_program()
                     self._sock.sendall(frames.pack({"op": "idle"}))
         except (Hangup, ConnectionError):
             pass
         self._close()
+
+    def _calls(self, blobs: list[bytes]) -> None:
+        """All calls in one process, answers reported as they come, until told to stop."""
+        self._stop_program()
+        self._fork("functional", b"")
+        assert self._program is not None
+        for arguments in blobs:
+            self._program.call(arguments)
+        left = len(blobs)
+        while left > 0 and self._program is not None:
+            try:
+                report = self._supervise(select.POLLRDHUP | select.POLLIN)
+            except Hangup:
+                message = frames.receive(self._sock)
+                if message is None:
+                    raise
+                self._stop_program()
+                self._sock.sendall(frames.pack({"op": "stopped"}))
+                return
+            left -= sum(kind in ANSWERS for kind, _ in report.frames)
+            self._report(report, max(left, 0))
+
+    def _report(self, report: Report, left: int) -> None:
+        kinds = [kind for kind, _ in report.frames]
+        payloads = [payload for _, payload in report.frames]
+        head = {"op": "report", **report.head(), "kinds": kinds, "left": left}
+        self._sock.sendall(frames.pack(head, report.stdout, report.stderr, *payloads))
+
+    def _supervise(self, events: int) -> Report:
+        assert self._program is not None
+        report = self._program.supervise(self._sock.fileno(), events, self._alone, self._uid)
+        if report.exit is not None:
+            self._program = None
+            self._scratch.clean()
+        return report
 
     def _begin(self, head: dict[str, Any], source: bytes) -> None:
         self._limits = isolation.Limits(
@@ -136,29 +176,14 @@ class _Server:
                 gc.collect()
                 gc.freeze()
 
-    def _test(self, head: dict[str, Any], data: bytes) -> Report:
-        running = self._program
-        if running is not None and (head["kind"] != running.kind or head["fresh"]):
-            self._stop_program()
-        if self._program is None:
-            self._fork(head["kind"], data)
-        assert self._program is not None
-        if head["kind"] == "functional":
-            self._program.call(data)
-        report = self._program.supervise(self._sock.fileno(), self._alone, self._uid)
-        if report.exit is not None:
-            self._program = None
-            self._scratch.clean()
-        return report
-
     def _fork(self, kind: str, data: bytes) -> None:
         fields = {
             **self._job,
             "kind": kind,
             "path": self._scratch.put_program(self._job["source"]),
             "tests": data if kind == "assertion" else b"",
-            "base_bytes": isolation.address_space(),
-            "process_base": self._process_base(),
+            "rlimits": isolation.rlimits(self._limits, self._process_base()),
+            "reset_signals": not self._alone,
         }
         self._program = Program(fields, self._limits, self._readable)
         job = self._program.fork(data if kind == "stdin" else b"")
@@ -178,6 +203,3 @@ class _Server:
             self._program = None
             processes.kill_all(self._alone, self._uid)
             self._scratch.clean()
-
-
-assert threading  # imported before any fork, so that a program's exit can wait for its threads
