@@ -128,6 +128,14 @@ def test_correction_modes_by_hand(correction, mode, expected):
     assert weight.tolist() == [pytest.approx(row) for row in expected]
 
 
+@pytest.mark.parametrize("correction", ["sequence", "token"])
+def test_the_correction_carries_no_gradient(correction):
+    old = torch.full((1, 2), -1.0, requires_grad=True)
+    config = ObjectiveConfig(correction=correction)
+    weight = rollout_correction(old, torch.full((1, 2), -1.1), torch.ones(1, 2), config)
+    assert not weight.requires_grad
+
+
 @pytest.mark.parametrize("level", ["sequence", "token"])
 @pytest.mark.parametrize("correction", ["sequence", "token"])
 def test_the_correction_weight_is_applied_once(level, correction):
