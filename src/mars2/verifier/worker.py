@@ -20,6 +20,7 @@ _BOOT = (
 _FOLDER = str(Path(__file__).resolve().parent)
 _START_S = 60.0  # a cold disk on a loaded machine; a hang, not a slow start, is what it ends
 _MESSAGE_MARGIN_S = 30.0
+_GOODBYE_S = 5.0
 # Hash order fixed: a program whose output depends on it gets the same verdict every time.
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -134,21 +135,22 @@ class Worker:
         return bytes(data)
 
     async def kill(self) -> None:
-        """End the server and with it every program; returns when the socket says all are gone."""
+        """End the server and with it every program; returns when all are gone and reaped.
+
+        The end of the socket tells the server to kill its program and leave; only one that
+        does not is killed, and then the kernel (PID namespace, parent death signal) does it.
+        """
         sock, process, self._sock, self._process = self._sock, self._process, None, None
-        if process is not None:
-            # Without a PID namespace the server must still be able to kill its programs: the
-            # end of the socket tells it to. With one, the kernel kills all of them.
-            alone = "pid" in self.hello.get("active", ())
-            if alone:
-                process.kill()
-            if sock is not None:
-                sock.shutdown(socket.SHUT_WR)
-                await self._drain(sock)
-            process.kill()
-            await asyncio.to_thread(process.wait)
         if sock is not None:
+            sock.shutdown(socket.SHUT_WR)
+            await self._drain(sock)
             sock.close()
+        if process is not None:
+            try:
+                await asyncio.to_thread(process.wait, 2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                await asyncio.to_thread(process.wait)
         if self._log >= 0:
             os.close(self._log)
             self._log = -1
@@ -157,13 +159,8 @@ class Worker:
     async def _drain(sock: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(_GOODBYE_S):
                 while await loop.sock_recv(sock, 1 << 16):
                     pass
         except (OSError, TimeoutError):
             pass
-
-    def kill_now(self) -> None:
-        """As `kill`, without waiting: for finalisers."""
-        if self._process is not None:
-            self._process.kill()

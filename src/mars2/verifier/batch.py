@@ -1,0 +1,112 @@
+"""Judging a file of submissions: bounded concurrency, verdicts in the order of submissions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mars2.config import VerifierConfig
+from mars2.errors import UsageError
+from mars2.types import Problem, Submission, TestSet, Verdict
+from mars2.verifier.verifier import Verifier
+
+_AHEAD = 4  # submissions under way for each worker
+
+
+def load_submissions(path: Path) -> list[Submission]:
+    """Submissions of a JSON-lines file. Raises UsageError naming the file, line and field.
+
+    Code may hold lone surrogates (as `\\\\ud800` escapes): such a program does not compile.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UsageError(f"submissions file {path} does not exist") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"submissions file {path} cannot be read: {error}") from None
+    found = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            found.append(Submission.model_validate(json.loads(line)))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            where = f"{path} line {number}" + (f", field {field!r}" if field else "")
+            raise UsageError(f"{where}: {first['msg']}") from None
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"{path} line {number}: not valid JSON: {error}") from None
+    return found
+
+
+async def run_verify(
+    problems: Iterable[Problem],
+    submissions: Sequence[Submission],
+    *,
+    config: VerifierConfig | None = None,
+    tests: TestSet = "all",
+    early_stop: bool = True,
+    verifier: Verifier | None = None,
+) -> AsyncIterator[Verdict]:
+    """Verdicts in the order of `submissions`, each with its submission's id.
+
+    Uses `verifier` if given, else one of its own. Raises UsageError before anything runs if a
+    submission names a problem that is not among `problems`.
+    """
+    by_id = {problem.id: problem for problem in problems}
+    for submission in submissions:
+        if submission.problem_id not in by_id:
+            raise UsageError(
+                f"submission {submission.id!r}: problem_id {submission.problem_id!r} "
+                f"is not among the {len(by_id)} problems"
+            )
+    if verifier is None:
+        async with Verifier(config) as own:
+            async for verdict in _in_order(by_id, submissions, own, tests, early_stop):
+                yield verdict
+    else:
+        async for verdict in _in_order(by_id, submissions, verifier, tests, early_stop):
+            yield verdict
+
+
+async def _in_order(
+    by_id: dict[str, Problem],
+    submissions: Sequence[Submission],
+    verifier: Verifier,
+    tests: TestSet,
+    early_stop: bool,
+) -> AsyncIterator[Verdict]:
+    window = verifier.config.workers * _AHEAD
+    waiting: deque[asyncio.Task[Verdict]] = deque()
+    try:
+        for submission in submissions:
+            if len(waiting) >= window:
+                yield await waiting.popleft()
+            judging = verifier.verify(
+                by_id[submission.problem_id],
+                _code(submission),
+                tests=tests,
+                early_stop=early_stop,
+                id=submission.id,
+            )
+            waiting.append(asyncio.create_task(judging))
+        while waiting:
+            yield await waiting.popleft()
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+def _code(submission: Submission) -> str | None:
+    if submission.completion is None:
+        return submission.code
+    from mars2.prompts import extract_code
+
+    return extract_code(submission.completion)
