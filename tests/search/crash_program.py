@@ -1,7 +1,13 @@
-"""A search that tests kill: `crash_program.py JOURNAL ordered|free`; prints its result as JSON."""
+"""A search that tests kill: `crash_program.py JOURNAL ordered|free [BYTES]`.
+
+Prints its result as JSON. With BYTES it kills itself (-9) in the middle of the write that takes
+the journal beyond that size.
+"""
 
 import asyncio
 import json
+import os
+import signal
 import sys
 
 from search_helpers import FakeExpand
@@ -12,7 +18,25 @@ from mars2.search import Journal, TreeJob, derive, make_strategy, run_forest
 from mars2.search.codec import node_to_json
 
 
-async def main(path: str, ordered: bool) -> None:
+class DyingFile:
+    """A file that ends its process at a size: what fits is written, the rest never is."""
+
+    def __init__(self, file, size: int) -> None:
+        self.file = file
+        self.size = size
+
+    def write(self, data) -> int:
+        room = self.size - os.fstat(self.file.fileno()).st_size
+        if len(data) > room:
+            self.file.write(data[: max(room, 0)])
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.file.write(data)
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+async def main(path: str, ordered: bool, size: int | None) -> None:
     def job(tree_id: str) -> TreeJob:
         inner = FakeExpand(
             tree_id,
@@ -27,6 +51,8 @@ async def main(path: str, ordered: bool) -> None:
         return TreeJob(tree_id, strategy, expand)
 
     with Journal.open(path, {"config_hash": "x"}) as journal:
+        if size is not None:
+            journal._file = DyingFile(journal._file, size)
         results = await run_forest(
             [job(f"t{i}") for i in range(4)],
             budget=30,
@@ -43,4 +69,5 @@ async def main(path: str, ordered: bool) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2] == "ordered"))
+    limit = int(sys.argv[3]) if len(sys.argv) > 3 else None
+    asyncio.run(main(sys.argv[1], sys.argv[2] == "ordered", limit))
