@@ -51,6 +51,28 @@ def test_an_empty_block_does_not_hide_an_earlier_one():
 @pytest.mark.parametrize(
     "text",
     [
+        "def f(x):\n    return x\n```\n\nIt returns x.",
+        "\ndef f(x):\n    return x\n```",
+        "def f(x): return 2\n```\nOr:\n```python\ndef f(x):\n    return x\n```\nDone.",
+        "```\ndef f(x): return 2\n```python\ndef f(x):\n    return x\n```",
+    ],
+)
+def test_a_missing_fence_does_not_turn_the_answer_inside_out(text):
+    code = extract_code(text)
+    assert code is not None
+    assert "def f(x):" in code
+    assert "returns x" not in code
+    assert "Or:" not in code
+
+
+def test_prose_before_a_bare_block_is_not_a_missing_fence():
+    for prose in ("# Solution", "Here it is:", "Answer: yes", "1."):
+        assert extract_code(f"{prose}\n```\nx = 1\n```") == "x = 1\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "print(1)",
         "x = 1",
         "def f(a): return a",

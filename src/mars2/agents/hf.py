@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
+import io
 import logging
 import os
 import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -223,7 +224,8 @@ def _convert(file: Path, target: Path) -> None:
     weights: dict[str, Any] = {"dtype": torch.float32}
     if hasattr(transformers, "GgufConfig"):  # newer versions keep the blocks unless told
         weights["quantization_config"] = transformers.GgufConfig(dequantize=True)
-    with _quiet():
+    # The converter's progress bar ignores the library's own switch.
+    with _quiet(), redirect_stderr(io.StringIO()):
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **options)
         model = AutoModelForCausalLM.from_pretrained(file.parent, **options, **weights)
         model.save_pretrained(target)

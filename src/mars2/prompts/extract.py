@@ -50,7 +50,7 @@ def _last_block(text: str) -> str | None:
     found: str | None = None
     opening: re.Match[str] | None = None
     body: list[str] = []
-    for line in text.split("\n"):
+    for line in _with_opening(text).split("\n"):
         fence = _FENCE.match(line)
         if opening is None:
             one_line = _ONE_LINE.match(line)
@@ -58,14 +58,28 @@ def _last_block(text: str) -> str | None:
                 found = one_line["code"] + "\n"
             elif fence:
                 opening, body = fence, []
-        elif fence and not fence["info"].strip() and fence["ticks"].startswith(opening["ticks"]):
+        elif fence and fence["ticks"].startswith(opening["ticks"]):
             found = _block(opening, body) or found
-            opening = None
+            # A fence that names a language opens a block: the one before was never closed.
+            opening, body = (fence, []) if fence["info"].strip() else (None, [])
         else:
             body.append(line)
     if opening is not None:
         found = _block(opening, body) or found
     return found
+
+
+def _with_opening(text: str) -> str:
+    """`text`, with the opening fence added if the answer starts inside a code block.
+
+    Asked for a code block, small models go on as if its first fence were already written.
+    """
+    lines = text.split("\n")
+    first = next((i for i, line in enumerate(lines) if _FENCE.match(line)), None)
+    if first is None or lines[first].strip() != "```":
+        return text
+    starts_inside = _looks_like_code("\n".join(lines[:first]))
+    return "```python\n" + text if starts_inside else text
 
 
 def _block(opening: re.Match[str], lines: list[str]) -> str | None:
