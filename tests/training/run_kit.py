@@ -112,7 +112,7 @@ def config(**sections) -> RunConfig:
         "search": {"nodes": 6},
         "credit": {"shaping_gamma": 0.5},
         "learner": {"lr": 3e-3, "minibatches": 2, "schedule": "linear"},
-        "train": {"steps": 4, "trees_per_step": 3},
+        "train": {"steps": 3, "trees_per_step": 3},
     }
     for name, values in sections.items():
         base[name] = base.get(name, {}) | values if isinstance(values, dict) else values

@@ -34,8 +34,8 @@ def slow(new, old, rollout, reference, advantages, c, max_length):
     samples_, total_tokens = len(LENGTHS), sum(LENGTHS)
     loss = 0.0
     for v, n in enumerate(LENGTHS):
-        diffs = [float(new[v, t] - old[v, t]) for t in range(n)]
-        mismatch = [float(old[v, t] - rollout[v, t]) for t in range(n)]
+        diffs = [(new[v, t] - old[v, t]).item() for t in range(n)]
+        mismatch = [(old[v, t] - rollout[v, t]).item() for t in range(n)]
         for t in range(n):
             s = math.exp(sum(diffs) / n if c.level == "sequence" else diffs[t])
             clipped = min(max(s, 1 - c.epsilon_low), 1 + c.epsilon_high)
@@ -46,7 +46,7 @@ def slow(new, old, rollout, reference, advantages, c, max_length):
                 if w > c.correction_cap:
                     w = c.correction_cap if c.correction_mode == "truncate" else 0.0
             term = -min(s * a, clipped * a) * w
-            d = float(reference[v, t] - new[v, t])
+            d = (reference[v, t] - new[v, t]).item()
             term += c.kl_beta * (math.exp(d) - d - 1)
             loss += {
                 "sample": term / n / samples_,

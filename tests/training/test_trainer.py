@@ -53,24 +53,25 @@ async def test_a_run_trains_every_policy_and_writes_everything(tmp_path):
     before = {n: agents[a].policy.model.state_dict() for n, a in (("llama", "coder"),)}
     before = {n: {k: v.clone() for k, v in d.items()} for n, d in before.items()}
     result, _ = await run(out, agents=agents, on_step=reports.append)
-    assert (result.status, result.steps) == ("finished", 4)
-    assert [r.step for r in reports] == [1, 2, 3, 4]
+    assert (result.status, result.steps) == ("finished", 3)
+    assert [r.step for r in reports] == [1, 2, 3]
     rows = read_metrics(out / "metrics.jsonl")
-    assert [r["step"] for r in rows] == [1, 2, 3, 4]
+    assert [r["step"] for r in rows] == [1, 2, 3]
     for row in rows:
         assert row["trees"]["nodes"] == 6 * row["trees"]["count"]
         for name in POLICIES:
             update = row["policies"][name]["update"]
             assert update is None or math.isfinite(update["loss"])
-    assert sum(r["policies"]["llama"]["update"] is not None for r in rows) >= 3
+    assert sum(r["policies"]["llama"]["update"] is not None for r in rows) >= 2
     assert not same(before["llama"], final(out, "llama"))
     status = manifest(out)
-    assert (status["status"], status["steps_done"], status["seed"]) == ("finished", 4, 3)
+    assert (status["status"], status["steps_done"], status["seed"]) == ("finished", 3, 3)
+    assert status["final"] == {"llama": "final/llama", "neox": "final/neox"}
     assert status["agents"] == {"coder": "llama", "mender": "llama", "other": "neox"}
     assert (out / "config.json").exists()
     assert [p.name for p in sorted((out / "checkpoints").iterdir())] == [
+        "step-00002",
         "step-00003",
-        "step-00004",
     ]
     trees = {e["tree"] for e in read_journal(out / "journal.jsonl") if "tree" in e}
     assert all(t.startswith("step0000") for t in trees)
@@ -113,7 +114,7 @@ def program(out: Path, *options: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "node", [pytest.param(4, marks=pytest.mark.slow, id="first step"), pytest.param(45, id="later")]
+    "node", [pytest.param(4, marks=pytest.mark.slow, id="first step"), pytest.param(30, id="later")]
 )
 async def test_killed_and_resumed_equals_uninterrupted(tmp_path, node):
     straight, broken = tmp_path / "straight", tmp_path / "broken"
@@ -176,7 +177,7 @@ async def test_resume_under_other_settings_names_the_keys_and_changes_nothing(tm
     out = tmp_path / "run"
     await run(out, config(train={"steps": 1}))
     files = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    with pytest.raises(ResumeError, match=r"learner.lr: 0.003 -> 0.1\n  train.steps: 1 -> 4"):
+    with pytest.raises(ResumeError, match=r"learner.lr: 0.003 -> 0.1\n  train.steps: 1 -> 3"):
         await run(out, config(learner={"lr": 0.1}), resume=True)
     with pytest.raises(ResumeError, match="other training problems"):
         await run(out, config(train={"steps": 1}), resume=True, problems=problems(4))
@@ -300,7 +301,7 @@ async def test_time_budget_stops_between_steps_and_can_be_resumed(tmp_path, monk
     assert manifest(tmp_path / "run")["stopped"] == "train.time_budget_s = 1.0"
     clock = iter([0] * 10**4)
     result, _ = await run(tmp_path / "run", settings, resume=True)
-    assert (result.status, result.steps) == ("finished", 4)
+    assert (result.status, result.steps) == ("finished", 3)
     assert manifest(tmp_path / "run")["stopped"] is None
 
 

@@ -277,7 +277,11 @@ class _Trainer:
         if self.saved < self.step:
             await self._save()
         final = await asyncio.to_thread(export_final, self.run.final, self.states)
-        ended = {} if status == "finished" else {"stopped": f"train.time_budget_s = {budget}"}
+        ended: dict[str, Any] = {
+            "final": {name: str(path.relative_to(self.run.path)) for name, path in final.items()}
+        }
+        if status == "stopped":
+            ended["stopped"] = f"train.time_budget_s = {budget}"
         self.run.update_manifest(status=status, steps_done=self.step, **ended)
         return TrainResult(status, self.step, self.run, final)
 
