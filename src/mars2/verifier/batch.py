@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
-from pathlib import Path
-
-from pydantic import ValidationError
 
 from mars2.config import VerifierConfig
 from mars2.errors import UsageError
@@ -18,38 +14,11 @@ from mars2.verifier.verifier import Verifier
 _AHEAD = 4  # submissions under way for each worker
 
 
-def load_submissions(path: Path) -> list[Submission]:
-    """Submissions of a JSON-lines file. Raises UsageError naming the file, line and field.
-
-    Code may hold lone surrogates (as `\\\\ud800` escapes): such a program does not compile.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UsageError(f"submissions file {path} does not exist") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"submissions file {path} cannot be read: {error}") from None
-    found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            found.append(Submission.model_validate(json.loads(line)))
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(str(part) for part in first["loc"])
-            where = f"{path} line {number}" + (f", field {field!r}" if field else "")
-            raise UsageError(f"{where}: {first['msg']}") from None
-        except (ValueError, RecursionError) as error:
-            raise UsageError(f"{path} line {number}: not valid JSON: {error}") from None
-    return found
-
-
 async def run_verify(
     problems: Iterable[Problem],
     submissions: Sequence[Submission],
-    *,
     config: VerifierConfig | None = None,
+    *,
     tests: TestSet = "all",
     early_stop: bool = True,
     verifier: Verifier | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import marshal
+import sys
 from typing import Any, Self
 
 from mars2.config import VerifierConfig
@@ -39,11 +40,15 @@ class Verifier:
         self,
         config: VerifierConfig | None = None,
         *,
+        python: str = sys.executable,
         without: frozenset[str] = frozenset(),
     ) -> None:
-        """`without` switches walls off by name (see `isolation_level`), for tests."""
+        """`python` runs the programs (it needs only its standard library).
+
+        `without` switches walls off by name (see `isolation_level`), for tests.
+        """
         self.config = config or VerifierConfig()
-        self._workers = [Worker(without) for _ in range(self.config.workers)]
+        self._workers = [Worker(without, python) for _ in range(self.config.workers)]
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._open = False
 

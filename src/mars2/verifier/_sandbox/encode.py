@@ -17,6 +17,7 @@ from typing import Any
 MAX_DEPTH = 300
 _INT_BITS = 13_000  # below the 4300 decimal digits that int() and json refuse
 _LEAVES = frozenset({type(None), bool, float, str})
+_NUMBERS = frozenset({type(None), bool, float, int})
 
 
 class TooLarge(Exception):
@@ -70,7 +71,25 @@ class _Encoder:
         return {"t": "int", "v": int.__format__(value, "x")}
 
     def _list(self, value: list[Any], depth: int) -> Any:
+        if type(value) is list and self._flat(value):
+            return value
         return [self.convert(list.__getitem__(value, i), depth + 1) for i in self._range(value)]
+
+    def _flat(self, value: list[Any]) -> bool:
+        """True if the list holds leaves only; their budget is then spent. Long ones are common."""
+        kinds = set(map(type, value))
+        if int in kinds and kinds <= _NUMBERS:
+            wide = any(item.bit_length() >= _INT_BITS for item in value if type(item) is int)
+        else:
+            wide = not kinds <= _LEAVES
+        if wide:
+            return False
+        self.budget -= len(value)
+        if str in kinds:
+            self.budget -= sum(len(item) for item in value if type(item) is str)
+        if self.budget < 0:
+            raise TooLarge
+        return True
 
     @staticmethod
     def _range(value: Any) -> range:

@@ -1,0 +1,44 @@
+"""Looking at processes from outside, through /proc."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+
+def descendants(pid: int) -> list[int]:
+    """Living descendants (zombies not counted) of a process."""
+    found = []
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    for thread in threads:
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                children = [int(word) for word in file.read().split()]
+        except OSError:
+            continue
+        for child in children:
+            found += [child] if alive(child) else []
+            found += descendants(child)
+    return found
+
+
+def alive(pid: int) -> bool:
+    """True if the process exists and is no zombie."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(") ")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def eventually(condition: Callable[[], bool], tries: int = 2000) -> bool:
+    """True once the condition holds; gives up after so many looks."""
+    for _ in range(tries):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
