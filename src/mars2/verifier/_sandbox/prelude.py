@@ -8,6 +8,7 @@ that a function which a star import happens to bring (`operator.add`) never answ
 
 from __future__ import annotations
 
+import builtins
 import importlib
 from typing import Any
 
@@ -23,8 +24,13 @@ _names: dict[str, Any] = {}
 
 
 def names() -> dict[str, Any]:
-    """All prelude names; built once, in the fork server."""
+    """The built-in names and those of the prelude.
+
+    Built once, in the fork server after its streams, and not copied by programs: touching every
+    name's reference count would copy the pages they are on.
+    """
     if not _names:
+        _names.update(vars(builtins))
         for module_name in ("typing", *_MODULES, "builtins"):
             module = importlib.import_module(module_name)
             public = getattr(module, "__all__", None)

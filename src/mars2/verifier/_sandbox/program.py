@@ -292,9 +292,9 @@ def _flush(stream: Any) -> bool:
 # --------------------------------------------------------------------------- functions
 
 
-def _module(path: str, extra: dict[str, Any]) -> dict[str, Any]:
+def _module(path: str, names: Any) -> dict[str, Any]:
     module = ModuleType("solution")
-    module.__dict__.update(__file__=path, __builtins__={**vars(builtins), **extra})
+    module.__dict__.update(__file__=path, __builtins__=names)
     sys.modules["solution"] = module  # dataclasses and pickle look it up
     return module.__dict__
 
@@ -305,8 +305,7 @@ def _run_functions(job: Job, reporter: _Reporter) -> int:
         return 1
     sys.setrecursionlimit(prelude.RECURSION_LIMIT)
     sys.set_int_max_str_digits(prelude.INT_DIGITS)
-    streams = {name: getattr(sys, name) for name in ("stdin", "stdout", "stderr")}
-    space = _module(job.path, {**prelude.names(), **streams})
+    space = _module(job.path, prelude.names())
     try:
         exec(code, space)
     except BaseException as error:
@@ -352,7 +351,7 @@ def _run_assertions(job: Job, reporter: _Reporter) -> int:
     code = _compile(job.source, job.path, reporter)
     if code is None:
         return 1
-    space = _module(job.path, {})
+    space = _module(job.path, builtins)
     text = job.tests.decode("utf-8", "replace")
     linecache.cache[TESTS_FILE] = (len(text), None, text.splitlines(True), TESTS_FILE)
     sys.setrecursionlimit(1000 + _frames())

@@ -72,8 +72,8 @@ class _Server:
         os.chdir("/")
         for name in _WARM:
             importlib.import_module(name)
-        prelude.names()
         program.make_streams()
+        prelude.names()
         gc.collect()
         gc.freeze()
         if not self._alone:
