@@ -44,6 +44,7 @@ def test_verify_writes_one_verdict_a_line_in_order(mars2, problems: Path, tmp_pa
         {"id": "good", "problem_id": "mine/double", "code": DOUBLE},
         {"id": "bad", "problem_id": "mine/double", "code": "def double(x):\n    return x\n"},
         {"id": "talk", "problem_id": "mine/double", "completion": "I would double it."},
+        {"id": "odd", "problem_id": "mine/double", "code": "x = '\ud800'\n"},
         {"id": "told", "problem_id": "mine/double", "completion": f"Sure:\n```\n{DOUBLE}```"},
     ]
     (tmp_path / "s.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
@@ -54,6 +55,7 @@ def test_verify_writes_one_verdict_a_line_in_order(mars2, problems: Path, tmp_pa
         ("good", "passed"),
         ("bad", "wrong_answer"),
         ("talk", "no_code"),
+        ("odd", "compile_error"),
         ("told", "passed"),
     ]
     assert verdicts[0]["passed"] == verdicts[0]["total"] == 2

@@ -43,7 +43,7 @@ class Output:
 
     def data(self, value: Any) -> None:
         """One JSON object on its own line of stdout."""
-        sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(_finite(value)) + "\n")
         sys.stdout.flush()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

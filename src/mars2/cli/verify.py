@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -102,7 +103,10 @@ def read_submissions(path: Path) -> list[Submission]:
         if not line.strip():
             continue
         try:
-            row = Submission.model_validate_json(line)
+            # not model_validate_json: it refuses lone surrogates, which a model can write
+            row = Submission.model_validate(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise UsageError(f"{path}, row {number}: is not JSON: {error}") from None
         except ValidationError as error:
             issue = error.errors()[0]
             field = ".".join(str(p) for p in issue["loc"]) or "row"
