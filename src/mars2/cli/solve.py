@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import openai
 
+from mars2.agents.spec import parse_agent
 from mars2.agents.team import build_team
 from mars2.cli.options import chosen, config_options, json_option, run_async
 from mars2.cli.output import Output
 from mars2.cli.problems import find_problem
-from mars2.config import RunConfig
+from mars2.config import AgentConfig, RunConfig
 from mars2.errors import UsageError
 from mars2.inference.solve import Solution, solve
 from mars2.problems.markdown import problem_from_statement
@@ -61,7 +63,7 @@ def command(
         update={"search": config.search.model_copy(update={"stop_on_success": True})}
     )
     if not config.agents:
-        config = config.model_copy(update={"agents": [_agent_of_environment()]})
+        config = config.model_copy(update={"agents": [_agent_of_environment(output)]})
     started = time.monotonic()
     solution = run_async(_run(task, config, output))
     seconds = round(time.monotonic() - started, 1)
@@ -93,18 +95,33 @@ def _read_problem(
     return problem_from_statement(text, tests_path, id=identity, entry_point=entry_point)
 
 
-def _agent_of_environment() -> Any:
-    from mars2.agents.spec import parse_agent
-
-    model = os.environ.get("OPENAI_MODEL")
+def _agent_of_environment(output: Output) -> AgentConfig:
+    """The endpoint that OPENAI_BASE_URL or OPENAI_API_KEY names, with OPENAI_MODEL or, if it
+    serves just one model, that one.
+    """
     if not (os.environ.get("OPENAI_BASE_URL") or os.environ.get("OPENAI_API_KEY")):
         raise UsageError(NO_AGENT)
+    model = os.environ.get("OPENAI_MODEL")
     if not model:
-        raise UsageError(
-            "the environment names an endpoint but no model: set OPENAI_MODEL, or give "
-            "--agent coder=openai:MODEL"
-        )
+        names = _served_models()
+        if len(names) != 1:
+            listed = f"it serves {', '.join(names[:20])}" if names else "it lists no models"
+            raise UsageError(
+                f"the environment names an endpoint but no model, and {listed}: set OPENAI_MODEL, "
+                "or give --agent coder=openai:MODEL"
+            )
+        model = names[0]
+        output.log(f"using {model}, the one model the endpoint serves")
     return parse_agent(f"coder=openai:{model}")
+
+
+def _served_models() -> list[str]:
+    key = os.environ.get("OPENAI_API_KEY") or "EMPTY"  # local servers need none
+    try:
+        with openai.OpenAI(api_key=key, timeout=10, max_retries=0) as client:
+            return [m.id for m in client.models.list().data]
+    except (openai.OpenAIError, TypeError, ValueError, AttributeError):
+        return []
 
 
 async def _run(problem: Problem, config: RunConfig, output: Output) -> Solution:
