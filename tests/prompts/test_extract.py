@@ -32,6 +32,31 @@ def test_the_last_block_wins():
     assert extract_code("```python\na = 1\n```\nBetter:\n```\nb = 2\n```") == "b = 2\n"
 
 
+@pytest.mark.parametrize(
+    "illustration",
+    [
+        "```\n10\n```",
+        "```\n1 2\nYES\n```",
+        "```python\nprint(f(3))  # 6\n```",
+        "```python\nresult = f(3)\nassert result == 6\nprint(result)\n```",
+        "```python\nprint(f(3))",
+    ],
+)
+@pytest.mark.parametrize(
+    "program",
+    ["def f(x):\n    return 2 * x\n", "print(2 * int(input()))\n", "f = lambda x: 2 * x\n"],
+)
+def test_an_illustration_does_not_replace_the_program(program, illustration):
+    text = f"```python\n{program}```\nExample:\n{illustration}"
+    assert extract_code(text) == program
+
+
+def test_among_short_programs_or_broken_ones_the_last_wins():
+    assert extract_code("```python\nprint(1)\n```\nNo:\n```python\nprint(2)\n```") == "print(2)\n"
+    broken = "```python\ndef f(x): return 1\n```\n```python\ndef f(x): return (\n```"
+    assert extract_code(broken) == "def f(x): return (\n"
+
+
 def test_blocks_of_other_languages_are_ignored():
     assert extract_code("```python\na = 1\n```\nOutput:\n```text\n3\n```") == "a = 1\n"
     assert extract_code("```json\n{}\n```") is None

@@ -34,20 +34,23 @@ def extract_code(text: str) -> str | None:
     """The program in an answer, without its fence, or None if there is none.
 
     The last fenced block wins (``` with no language or a Python one; blocks of other languages
-    are ignored). A last fence that is never closed counts to the end of the text. Without any
-    such block the whole text is the program if it looks like one.
+    are ignored), except that an illustration ("Example usage: print(f(2))", sample output)
+    does not replace the program it illustrates. A last fence that is never closed counts to the
+    end of the text. Without any such block the whole text is the program if it looks like one.
     """
     text = text.replace("\r\n", "\n")
-    block = _last_block(text)
-    if block is not None:
-        return block
+    blocks = _blocks(text)
+    if blocks:
+        programs = [block for block in blocks if not _is_illustration(block)]
+        return (programs or blocks)[-1]
     if "```" in text or not _looks_like_code(text):
         return None
     return text.strip("\n").rstrip() + "\n"
 
 
-def _last_block(text: str) -> str | None:
-    found: str | None = None
+def _blocks(text: str) -> list[str]:
+    """Contents of the fenced blocks that may be Python, in order, none empty."""
+    found: list[str | None] = []
     opening: re.Match[str] | None = None
     body: list[str] = []
     for line in _with_opening(text).split("\n"):
@@ -55,18 +58,34 @@ def _last_block(text: str) -> str | None:
         if opening is None:
             one_line = _ONE_LINE.match(line)
             if one_line:
-                found = one_line["code"] + "\n"
+                found.append(one_line["code"] + "\n")
             elif fence:
                 opening, body = fence, []
         elif fence and fence["ticks"].startswith(opening["ticks"]):
-            found = _block(opening, body) or found
+            found.append(_block(opening, body))
             # A fence that names a language opens a block: the one before was never closed.
             opening, body = (fence, []) if fence["info"].strip() else (None, [])
         else:
             body.append(line)
     if opening is not None:
-        found = _block(opening, body) or found
-    return found
+        found.append(_block(opening, body))
+    return [block for block in found if block is not None]
+
+
+def _is_illustration(block: str) -> bool:
+    """True for straight-line code that defines nothing and reads no input: sample calls, data.
+
+    What does not parse is a program with a mistake, unless no line of it looks like code.
+    """
+    tree = _parse(block)
+    if tree is None:
+        return not any(_CODE_LINE.match(line.strip()) for line in block.split("\n"))
+    kinds = (ast.Expr, ast.Assign, ast.AnnAssign, ast.Assert, ast.Import, ast.ImportFrom)
+    return all(isinstance(node, kinds) for node in tree.body) and not any(
+        (isinstance(node, ast.Name) and node.id in ("input", "open", "sys", "stdin"))
+        or isinstance(node, ast.Lambda)
+        for node in ast.walk(tree)
+    )
 
 
 def _with_opening(text: str) -> str:
@@ -97,13 +116,19 @@ def _looks_like_code(text: str) -> bool:
     source = textwrap.dedent(text.strip("\n"))
     if not source.strip():
         return False
+    tree = _parse(source)
+    if tree is None:
+        return bool(_CODE_LINE.match(_first_line(source)))
+    return any(_is_program_statement(node) for node in tree.body)
+
+
+def _parse(source: str) -> ast.Module | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes are the answer's business
-            tree = ast.parse(source)
+            return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return bool(_CODE_LINE.match(_first_line(source)))
-    return any(_is_program_statement(node) for node in tree.body)
+        return None
 
 
 def _is_program_statement(node: ast.stmt) -> bool:
