@@ -6,12 +6,11 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from background import command, wait_for
 
 from mars2.search.journal import read_journal
 
@@ -20,10 +19,6 @@ TINY = [
     "--set", "problems.heldout_limit=3", "--set", "eval.samples=2", "--set", "eval.nodes=3",
     "--set", "train.checkpoint_every=1",
 ]  # fmt: skip
-
-
-def command(*argv: object) -> list[str]:
-    return [sys.executable, "-m", "mars2.cli.main", *(str(a) for a in argv)]
 
 
 def test_quickstart_json_has_the_promised_shape(mars2, tmp_path: Path) -> None:
@@ -44,15 +39,6 @@ def test_quickstart_json_has_the_promised_shape(mars2, tmp_path: Path) -> None:
         assert (tmp_path / "run" / "final" / policy / "model.safetensors").exists()
     for name in ("config.json", "manifest.json", "journal.jsonl", "metrics.jsonl", "report.json"):
         assert (tmp_path / "run" / name).exists()
-
-
-def wait_for(path: Path, lines: int, process: subprocess.Popen[bytes]) -> None:
-    """Until a file of a running process has so many lines; a hang is the test runner's to end."""
-    while process.poll() is None:
-        if path.exists() and path.read_bytes().count(b"\n") >= lines:
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"the run ended with {process.returncode} before {path} had {lines} lines")
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
