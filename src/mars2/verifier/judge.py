@@ -57,15 +57,9 @@ class Ran:
     frames: list[tuple[str, bytes]]
 
     @classmethod
-    def parse(cls, head: dict[str, Any], blobs: list[bytes]) -> list[Ran]:
-        """From a "report" message: one for each answer in it, at least one.
-
-        Answers that arrived together share the time; what the process did at its end
-        belongs to the call that it did not answer.
-        """
-        frames = list(zip(head["kinds"], blobs[2:], strict=True))
-        answers = [frame for frame in frames if frame[0] in ANSWERS]
-        last = cls(
+    def parse(cls, head: dict[str, Any], blobs: list[bytes]) -> Ran:
+        """From a "report" message about one whole process."""
+        return cls(
             exit=head["exit"],
             killed=head["killed"],
             seconds=head["seconds"],
@@ -76,15 +70,25 @@ class Ran:
             process_limit=head["process_limit"],
             stdout=blobs[0],
             stderr=blobs[1],
-            frames=frames,
+            frames=list(zip(head["kinds"], blobs[2:], strict=True)),
         )
-        if head["exit"] is not None or len(answers) < 2:
-            return [last]
-        share = len(answers)
-        return [
-            replace(last, seconds=last.seconds / share, cpu=last.cpu / share, frames=[answer])
-            for answer in answers
-        ]
+
+    @classmethod
+    def parse_calls(cls, head: dict[str, Any], blobs: list[bytes]) -> list[Ran]:
+        """From a "report" message about calls: one for each answer, in order of the calls.
+
+        If the process ended, one more, for the call that it did not answer: how it ended
+        belongs to that call alone. All share the time, which was measured once.
+        """
+        whole = cls.parse(head, blobs)
+        answers = [frame for frame in whole.frames if frame[0] in ANSWERS]
+        ended = whole.exit is not None
+        share = len(answers) + ended
+        each = replace(whole, seconds=whole.seconds / share, cpu=whole.cpu / share, frames=[])
+        lived = replace(each, exit=None, killed="", leftovers=0, process_limit=False)
+        if ended:
+            lived = replace(lived, memory=0)
+        return [replace(lived, frames=[answer]) for answer in answers] + ([each] if ended else [])
 
     def first(self, kind: str) -> bytes | None:
         """The first message of that kind that the program sent."""

@@ -166,7 +166,7 @@ class _Job:
                 test = frames.pack(head, _payload(rest[0]))
                 await self._worker.send(opening, test, end if ended else b"")
                 answer, blobs = await self._worker.receive(limits.time_s * 4)
-                results.append(await self._judge(rest[0], Ran.parse(answer, blobs)[0]))
+                results.append(await self._judge(rest[0], Ran.parse(answer, blobs)))
             opening = b""
         if not ended:
             await self._worker.send(end)
@@ -186,7 +186,7 @@ class _Job:
         results: list[TestVerdict] = []
         while True:
             answer, blobs = await self._worker.receive(self._limits.time_s * 4)
-            for ran in Ran.parse(answer, blobs)[: len(cases) - len(results)]:
+            for ran in Ran.parse_calls(answer, blobs)[: len(cases) - len(results)]:
                 verdict = await self._judge(cases[len(results)], ran)
                 failed = verdict.status is not Status.PASSED
                 if failed and results:
