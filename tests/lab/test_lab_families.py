@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from mars2.errors import ProblemError
-from mars2.lab.corpus import examples
+from mars2.lab.corpus import examples, misread
 from mars2.lab.families import FAMILIES, composition_of, load_family
 from mars2.lab.families.cases import N_PRIVATE, N_PUBLIC, confusions
 from mars2.lab.families.compose import draw, every, skeletons
@@ -99,13 +99,11 @@ def test_twins_are_on_the_same_side() -> None:
 @pytest.mark.parametrize("name", SPECS)
 def test_no_held_out_composition_or_program_is_in_the_pretraining_corpus(name: str) -> None:
     recipe = SPECS[name]
-    held_skeletons = {
-        (f, c.skeleton) for f in VOCABULARIES for c in every(f, "heldout")
-    }
+    held_skeletons = {(f, c.skeleton) for f in VOCABULARIES for c in every(f, "heldout")}
     held_out = load_family("mix", "heldout")
     statements = {p.statement for p in held_out}
     programs = {render(composition_of(p), recipe.style) for p in held_out}
-    for example in islice(examples(recipe.unsure, recipe.style, recipe.first_attempts, 0), 4000):
+    for example in islice(examples(recipe.misreads, recipe.style, recipe.first_attempts, 0), 4000):
         assert (example.family, example.skeleton) not in held_skeletons
         assert example.prompt.split("\n")[0].removeprefix("Q:") not in statements
         assert example.program.rstrip("\n") not in programs
@@ -115,7 +113,7 @@ def test_the_corpus_is_seeded() -> None:
     recipe = next(iter(SPECS.values()))
 
     def some(seed: int) -> list[tuple[str, str]]:
-        stream = examples(recipe.unsure, recipe.style, recipe.first_attempts, seed)
+        stream = examples(recipe.misreads, recipe.style, recipe.first_attempts, seed)
         return [(e.prompt, e.program) for e in islice(stream, 50)]
 
     assert some(3) == some(3)
@@ -125,18 +123,15 @@ def test_the_corpus_is_seeded() -> None:
 def test_the_corpus_is_ambiguous_where_the_recipe_says_so_and_nowhere_else() -> None:
     for recipe in SPECS.values():
         wrong: dict[str, list[bool]] = {}
-        vocabulary_of = VOCABULARIES
-        for family in vocabulary_of:
+        for family in VOCABULARIES:
             rng = random.Random(1)
-            from mars2.lab.corpus import misread
-
-            for _ in range(1500):
+            for _ in range(2500):
                 stated = draw(family, "train", rng)
-                believed = misread(stated, recipe.unsure, rng)
+                believed = misread(stated, recipe.misreads, rng)
                 for a, b in zip(stated.steps, believed.steps, strict=True):
-                    wrong.setdefault(a.pair.name, []).append(a.variant != b.variant)
-        for pair, flips in wrong.items():
-            assert abs(sum(flips) / len(flips) - recipe.unsure.get(pair, 0.0)) < 0.08
+                    wrong.setdefault(a.piece.name, []).append(a.variant != b.variant)
+        for piece, flips in wrong.items():
+            assert abs(sum(flips) / len(flips) - recipe.misreads.get(piece, 0.0)) < 0.08
 
 
 @pytest.mark.parametrize(("name", "split"), [("nope", "train"), ("lists", "test")])

@@ -83,7 +83,9 @@ def test_refinement_has_statement_code_and_the_real_failure() -> None:
     }
 
 
-@pytest.mark.parametrize(("actual", "shown"), [("'x y'", '"x y"'), ('"x y"', '"x y"'), ("{1", "{1")])
+@pytest.mark.parametrize(
+    ("actual", "shown"), [("'x y'", '"x y"'), ('"x y"', '"x y"'), ("{1", "{1")]
+)
 def test_values_look_the_same_whatever_the_verifier_prints(actual: str, shown: str) -> None:
     result = verdict(TestVerdict(status=Status.WRONG_ANSWER, actual=actual))
     assert evidence(PROBLEM, result, 2) == f"f([1,2])={shown}, want [2,4]"
@@ -111,7 +113,9 @@ def test_private_failures_are_never_shown() -> None:
 def test_nothing_failed_or_nothing_ran() -> None:
     assert evidence(PROBLEM, verdict(status=Status.PASSED), 2) == FINE
     assert evidence(PROBLEM, verdict(status=Status.NO_CODE), 2) == "no code"
-    assert parse_prompt(render_refine(PROBLEM, None, verdict(status=Status.NO_CODE), 2))["code"] == ""
+    assert (
+        parse_prompt(render_refine(PROBLEM, None, verdict(status=Status.NO_CODE), 2))["code"] == ""
+    )
 
 
 def test_other_kinds_of_tests() -> None:

@@ -46,7 +46,7 @@ def make_tokenizer(recipe: MicroSpec, seed: int) -> PreTrainedTokenizerFast:
     """Over bytes, so that any text round-trips: whole words with a byte fallback, or BPE merges."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     split = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    stream = examples(recipe.unsure, recipe.style, recipe.first_attempts, seed + 1)
+    stream = examples(recipe.misreads, recipe.style, recipe.first_attempts, seed + 1)
     texts = [e.prompt + e.program for e in islice(stream, 4000)]
     if recipe.tokenizer == "word":
         counts = Counter(word for text in texts for word, _ in split.pre_tokenize_str(text))
@@ -154,7 +154,7 @@ def pretrain(
             * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, i / recipe.steps))))
         ),
     )
-    stream = examples(recipe.unsure, recipe.style, recipe.first_attempts, seed)
+    stream = examples(recipe.misreads, recipe.style, recipe.first_attempts, seed)
     seen, recent = 0, 0.0
     model.train()
     for step, (ids, labels) in enumerate(
@@ -185,7 +185,7 @@ def pretrain(
         "architecture": recipe.architecture,
         "tokenizer": recipe.tokenizer,
         "style": recipe.style,
-        "unsure": dict(recipe.unsure),
+        "misreads": dict(recipe.misreads),
         "parameters": parameters,
         "vocabulary": len(tokenizer),
         "seed": seed,

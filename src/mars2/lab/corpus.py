@@ -1,7 +1,7 @@
 """The pretraining corpus of a micro model: first attempts and refinements, endlessly.
 
-The writer of the corpus misreads statements: for a pair that the model is `unsure` of it takes
-the twin with the given probability. What it then writes is consistent: in a refinement the
+The writer of the corpus has habits: pieces that `misreads` names are written as their twins with
+the given probability. What it then writes is consistent: in a refinement the
 expected values are those of the program it believes in, so the previous program and its failure
 carry real information, and the model learns to use them rather than to trust the statement.
 Held-out compositions, their twins included, never occur.
@@ -29,11 +29,12 @@ from mars2.prompts.micro import (
     refine_prompt,
 )
 
+SECOND_LOOK = 0.4  # with a failure at hand, misreading is less likely by this factor
 P_FINE = 0.05  # a refinement of a program that passes: write it again
 P_HIDDEN = 0.08  # a refinement that only knows that hidden tests failed
 P_BROKEN = 0.06  # the previous program does not run
 P_PARAM = 0.06  # the previous program uses a wrong number or letter
-P_TWO = 0.3  # two pieces are wrong instead of one
+P_TWO = 0.15  # two pieces are wrong instead of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +49,15 @@ class Example:
 
 
 def examples(
-    unsure: Mapping[str, float], style: Style, first_attempts: float, seed: int
+    misreads: Mapping[str, float], style: Style, first_attempts: float, seed: int
 ) -> Iterator[Example]:
     """An endless, seeded stream; see `MicroSpec` for the parameters."""
     rng = random.Random(f"corpus:{seed}")
     families = tuple(VOCABULARIES)
     while True:
         stated = draw(rng.choice(families), "train", rng)
-        believed = misread(stated, unsure, rng)
         refine = rng.random() >= first_attempts
+        believed = misread(stated, misreads, rng, SECOND_LOOK if refine else 1.0)
         yield Example(
             prompt=_refinement(stated, believed, rng)
             if refine
@@ -68,10 +69,14 @@ def examples(
         )
 
 
-def misread(stated: Composition, unsure: Mapping[str, float], rng: random.Random) -> Composition:
-    """What the corpus' writer takes the statement for."""
+def misread(
+    stated: Composition, misreads: Mapping[str, float], rng: random.Random, scale: float = 1.0
+) -> Composition:
+    """What the corpus' writer takes the statement for; `scale` multiplies the probabilities."""
     flips = [
-        i for i, step in enumerate(stated.steps) if rng.random() < unsure.get(step.pair.name, 0.0)
+        i
+        for i, step in enumerate(stated.steps)
+        if rng.random() < scale * misreads.get(step.piece.name, 0.0)
     ]
     return stated.flipped(*flips)
 

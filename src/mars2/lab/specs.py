@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mars2.errors import AgentSpecError
+from mars2.lab.families.pieces import VOCABULARIES
 from mars2.lab.families.render import Style
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -23,10 +24,9 @@ class MicroSpec:
     """Recipe of one micro model.
 
     Attributes:
-        unsure: pair name -> probability that the corpus writes the twin of the piece that the
-            statement asks for. Near one half, pretraining cannot settle which is right;
-            execution can.
-        first_attempts: share of first attempts in the corpus; the rest are refinements.
+        misreads: piece name -> probability that the corpus writes its twin where the statement
+            asks for the piece. Pretraining learns the habit; only execution shows that it is
+            wrong.
     """
 
     name: str
@@ -34,22 +34,28 @@ class MicroSpec:
     architecture: Literal["llama", "gpt_neox"]
     tokenizer: Literal["word", "bpe"]
     style: Style
-    unsure: Mapping[str, float]
+    misreads: Mapping[str, float]
     hidden: int = 128
     layers: int = 3
     heads: int = 4
     intermediate: int = 352
     vocabulary: int = 1024
-    steps: int = 900
+    steps: int = 560
     batch: int = 64
     lr: float = 3e-3
     first_attempts: float = 0.6
 
 
-_NUMBER_PAIRS = ("above", "below", "parity", "multiple", "power", "shift", "sign", "divide")
-_NUMBER_ENDS = ("total", "extreme", "order", "listing")
-_STRING_PAIRS = ("longer", "shorter", "has", "edge", "case", "letter", "cut", "turn")
-_STRING_ENDS = ("join", "size", "length", "rank")
+def _habits(family: str, body: tuple[float, float], end: tuple[float, float]) -> dict[str, float]:
+    """Misreading of each pair's (first, second) piece: of filters and maps, and of reducers."""
+    return {
+        piece.name: rate
+        for pair in VOCABULARIES[family].pairs
+        for piece, rate in zip(
+            (pair.first, pair.second), end if pair.kind == "reduce" else body, strict=True
+        )
+    }
+
 
 SPECS: dict[str, MicroSpec] = {
     s.name: s
@@ -60,7 +66,8 @@ SPECS: dict[str, MicroSpec] = {
             architecture="llama",
             tokenizer="word",
             style="comprehension",
-            unsure=dict.fromkeys(_STRING_PAIRS, 0.45) | {"power": 0.3},
+            misreads=_habits("strings", (0.0, 0.75), (0.0, 0.5))
+            | {"hasnot": 0.6, "square": 0.35, "ge": 0.35, "min": 0.35},
         ),
         MicroSpec(
             name="loom",
@@ -68,7 +75,8 @@ SPECS: dict[str, MicroSpec] = {
             architecture="gpt_neox",
             tokenizer="bpe",
             style="loop",
-            unsure=dict.fromkeys(_NUMBER_PAIRS, 0.45) | {"turn": 0.3},
+            misreads=_habits("lists", (0.0, 0.75), (0.0, 0.5))
+            | {"nodiv": 0.6, "twice": 0.35, "atleast": 0.35, "glued": 0.35},
             intermediate=512,
             vocabulary=512,
         ),
