@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mars2.agents.base import Agent, Policy
@@ -71,10 +72,23 @@ def build_team(agents: Sequence[AgentConfig], *, train: bool = False) -> Team:
                     f"{theirs!r} and {mine!r}"
                 )
     policies = {name: make_policy(name, config) for name, config in owners.items()}
+    _share_cores(policies.values())
     return Team(
         agents={c.name: Agent(c.name, policies[c.policy or c.spec], roles[c.name]) for c in agents},
         policies=policies,
     )
+
+
+def _share_cores(policies: Iterable[Policy]) -> None:
+    """Several policies on the CPU work at the same time: without shares their threads would
+    fight for the same cores. A count set in the environment wins.
+    """
+    local = sum(getattr(getattr(p, "model", None), "device", None) is not None for p in policies)
+    if local < 2 or "OMP_NUM_THREADS" in os.environ:
+        return
+    import torch
+
+    torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local))
 
 
 def make_policy(name: str, config: AgentConfig) -> Policy:

@@ -16,7 +16,7 @@ from mars2.evaluation.metrics import bootstrap_ci, mean, pass_at_k
 from mars2.inference.rollout import Rollout
 from mars2.inference.select import select
 from mars2.search.journal import Journal
-from mars2.search.runner import OnNode, TreeResult
+from mars2.search.runner import OnNode, TreeResult, first_error
 from mars2.types import Problem, Status
 from mars2.verifier import Verifier
 
@@ -130,29 +130,38 @@ async def evaluate(
     Raises:
         EndpointDownError: an endpoint is down from the start.
     """
-    attempts: dict[str, dict[str, list[bool]]] = {}
-    masked = 0
-    for name, agent in agents.items():
-        search = config.search.model_copy(
-            update={
-                "strategy": "repeated",
-                "nodes": config.eval.samples,
-                "in_flight": config.eval.samples,
-                "stop_on_success": False,
-            }
-        )
-        alone = Rollout(
+    alone = config.search.model_copy(
+        update={
+            "strategy": "repeated",
+            "nodes": config.eval.samples,
+            "in_flight": config.eval.samples,
+            "stop_on_success": False,
+        }
+    )
+
+    limiter = asyncio.Semaphore(config.search.concurrency)
+
+    async def attempt(name: str, agent: Agent) -> list[TreeResult]:
+        rollout = Rollout(
             {name: agent},
             verifier,
-            search,
+            alone,
             seed=config.seed,
             reward_tests="all",
             journal=journal,
             ordered=ordered,
+            limiter=limiter,
         )
-        results = await alone.forest(
-            [(f"{label}/{name}/{p.id}", p) for p in problems], on_node=on_node
-        )
+        jobs = [(f"{label}/{name}/{p.id}", p) for p in problems]
+        return await rollout.forest(jobs, on_node=on_node)
+
+    attempts: dict[str, dict[str, list[bool]]] = {}
+    masked = 0
+    with first_error():
+        async with asyncio.TaskGroup() as group:
+            forests = {n: group.create_task(attempt(n, agent)) for n, agent in agents.items()}
+    for name, forest in forests.items():
+        results = forest.result()
         attempts[name] = {
             p.id: [n.verdict.ok for n in r.nodes] for p, r in zip(problems, results, strict=True)
         }
@@ -169,6 +178,7 @@ async def evaluate(
             reward_tests="public",
             journal=journal,
             ordered=ordered,
+            limiter=limiter,
         )
         results = await together.forest(
             [(f"{label}/team/{p.id}", p) for p in problems], on_node=on_node

@@ -46,6 +46,7 @@ class Rollout:
         journal: every ask, tell and fail is appended; trees already in it are replayed.
         ordered: waves told in the order asked, so that a seed gives the same tree every time;
             False tells nodes as they complete, which keeps a slow endpoint busier.
+        limiter: to share one limit between rollouts; by default `search.concurrency` here.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Rollout:
         reward_tests: TestSet = "public",
         journal: Journal | None = None,
         ordered: bool = True,
+        limiter: asyncio.Semaphore | None = None,
     ) -> None:
         self.agents = dict(agents)
         self.verifier = verifier
@@ -68,7 +70,7 @@ class Rollout:
         self.reward_tests: TestSet = reward_tests
         self.journal = journal
         self.ordered = ordered
-        self._limiter = asyncio.Semaphore(search.concurrency)
+        self._limiter = limiter or asyncio.Semaphore(search.concurrency)
 
     async def tree(
         self, tree_id: str, problem: Problem, on_node: OnNode | None = None

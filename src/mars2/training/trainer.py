@@ -294,8 +294,7 @@ class _Trainer:
         for name, state in self.states.items():
             state.buffer.add([s for s in samples if s.policy == name])
         start = time.monotonic()
-        for name, state in self.states.items():
-            data.policies[name] = await self._learn(name, state)
+        data.policies = await self._learn_all()
         data.seconds.update = time.monotonic() - start
         return data
 
@@ -323,6 +322,19 @@ class _Trainer:
             data.trees += trees
             data.credit.add(stats)
         return samples
+
+    async def _learn_all(self) -> dict[str, PolicyStep]:
+        """Every policy's turn: at once on CPUs, in turn where they share an accelerator's memory.
+
+        Learners share nothing, so the results are the same either way.
+        """
+        devices = {next(s.learner.model.parameters()).device.type for s in self.states.values()}
+        turns = [self._learn(name, state) for name, state in self.states.items()]
+        if devices == {"cpu"}:
+            steps = await asyncio.gather(*turns)
+        else:
+            steps = [await turn for turn in turns]
+        return dict(zip(self.states, steps, strict=True))
 
     async def _learn(self, name: str, state: PolicyState) -> PolicyStep:
         """One policy's turn; it waits if it has too few samples."""
