@@ -13,7 +13,7 @@ mkdir -p "$out"
 
 echo "== eval: 20 easiest builtin problems, 16 nodes"
 mars2 eval builtin --limit 20 --budget 16 --samples 4 --agent "coder=$model" \
-  --temperature 0.7 --max-tokens 160 --out "$out/eval-builtin"
+  --dtype bfloat16 --temperature 0.7 --max-tokens 160 --out "$out/eval-builtin"
 
 echo "== train: 3 steps, two roles on one policy, stopped after step 2 and resumed"
 cat > "$out/train.toml" <<TOML
@@ -80,4 +80,4 @@ PY
 
 echo "== eval: first 20 HumanEval problems, 8 nodes"
 mars2 eval humaneval --limit 20 --budget 8 --samples 2 --agent "coder=$model" \
-  --temperature 0.7 --max-tokens 256 --out "$out/eval-humaneval"
+  --dtype bfloat16 --temperature 0.7 --max-tokens 256 --out "$out/eval-humaneval"

@@ -26,8 +26,13 @@ def json_option(command: F) -> F:
 
 
 def config_options(command: F) -> F:
-    """`--config`, `--set`, `--seed`, `--agent`, `--role`, `--temperature`, `--max-tokens`."""
+    """`--config`, `--set`, `--seed`, `--agent` and what applies to every --agent."""
     for option in (
+        click.option(
+            "--dtype",
+            type=click.Choice(["float32", "bfloat16"]),
+            help="Weights of every hf: or micro: --agent.",
+        ),
         click.option("--max-tokens", type=int, help="Output limit of every --agent."),
         click.option("--temperature", type=float, help="Temperature of every --agent."),
         click.option(
@@ -74,6 +79,7 @@ class Chosen:
     roles: tuple[str, ...] = ()
     temperature: float | None = None
     max_tokens: int | None = None
+    dtype: str | None = None
 
     def resolve(self, base: dict[str, Any] | None = None, **forced: Any) -> RunConfig:
         """Command line over file over `base` over defaults.
@@ -101,8 +107,11 @@ class Chosen:
         return load_config(base=data)
 
     def _agents(self) -> list[dict[str, Any]]:
-        sampling = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        given = {k: v for k, v in sampling.items() if v is not None}
+        given = {
+            name: value
+            for name in ("temperature", "max_tokens", "dtype")
+            if (value := getattr(self, name)) is not None
+        }
         return [parse_agent(text).model_dump() | given for text in self.agents]
 
     def _assign_roles(self, agents: list[dict[str, Any]]) -> None:
