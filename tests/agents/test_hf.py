@@ -111,13 +111,19 @@ def test_smollm2_says_how_to_get_it(monkeypatch):
         hf.load_hf("p", "smollm2")
 
 
-def test_gguf_needs_its_packages(monkeypatch, tmp_path):
+@pytest.mark.skipif(importlib.util.find_spec("gguf") is None, reason="needs the extra gguf")
+def test_a_broken_gguf_file_leaves_nothing_half_written(monkeypatch, tmp_path):
     monkeypatch.setenv("MARS2_CACHE", str(tmp_path / "cache"))
     file = tmp_path / "x.gguf"
     file.write_bytes(b"GGUF")
     with pytest.raises(AgentSpecError, match="not a GGUF model"):
         hf.load_hf("p", str(file))
-    assert list((tmp_path / "cache" / "gguf").iterdir()) == []  # nothing half-written
+    assert list((tmp_path / "cache" / "gguf").iterdir()) == []
+
+
+def test_gguf_needs_its_packages(monkeypatch, tmp_path):
+    file = tmp_path / "x.gguf"
+    file.write_bytes(b"GGUF")
     real = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *a: None if name == "gguf" else real(name, *a)
