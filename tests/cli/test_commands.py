@@ -62,6 +62,17 @@ def test_verify_writes_one_verdict_a_line_in_order(mars2, problems: Path, tmp_pa
     assert verdicts[1]["tests"][0]["status"] == "wrong_answer"
 
 
+def test_verify_takes_the_body_that_continues_the_starter_code(
+    mars2, problems: Path, tmp_path: Path
+) -> None:
+    whole = PROBLEM | {"starter_code": "def double(x):\n"}
+    problems.write_text(json.dumps(whole) + "\n")
+    row = {"id": "body", "problem_id": "mine/double", "completion": "    return 2 * x\n"}
+    (tmp_path / "s.jsonl").write_text(json.dumps(row) + "\n")
+    done = mars2("verify", "--problems", problems, "--submissions", "s.jsonl", "--json")
+    assert json.loads(done.out)["status"] == "passed", done.err
+
+
 def test_eval_reports_and_keeps_a_run(mars2, problems: Path, learner: str, tmp_path: Path) -> None:
     argv = ["eval", f"jsonl:{problems}", "--agent", f"a={learner}", "--budget", 6, "--samples", 2]
     done = mars2(*argv, "--out", "run", "--json")

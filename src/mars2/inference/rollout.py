@@ -10,8 +10,7 @@ from typing import Literal
 
 from mars2.agents.base import Agent
 from mars2.config import SearchConfig
-from mars2.problems import complete_code
-from mars2.prompts import build_prompt, extract_code
+from mars2.prompts import build_prompt, extract_program
 from mars2.search import make_strategy
 from mars2.search.forest import TreeJob, run_forest
 from mars2.search.journal import Journal
@@ -121,9 +120,7 @@ class Rollout:
             )
             seed = derive(self.seed, tree_id, expansion.node_id)
             generation = await agent.generate(prompt, seed=seed)
-            code = extract_code(generation.text)
-            if code is not None:
-                code = complete_code(problem, code)
+            code = extract_program(problem, generation.text)
             verdict = await self._judge(problem, code, f"{tree_id}#{expansion.node_id}")
             return Node(
                 tree_id=tree_id,

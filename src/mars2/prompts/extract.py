@@ -11,6 +11,9 @@ import re
 import textwrap
 import warnings
 
+from mars2.problems import complete_code
+from mars2.types import Problem
+
 _FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<ticks>`{3,}|~{3,})[ \t]*(?P<info>[^`]*)$")
 _ONE_LINE = re.compile(r"^[ \t]*```(?:python3?|py)?[ \t]*(?P<code>[^`]+?)[ \t]*```[ \t]*$", re.I)
 _PYTHON = {"", "python", "python3", "py", "py3"}
@@ -148,3 +151,11 @@ def _is_program_statement(node: ast.stmt) -> bool:
 def _first_line(source: str) -> str:
     lines = (line.strip() for line in source.split("\n"))
     return next((line for line in lines if line and not line.startswith("#")), "")
+
+
+def extract_program(problem: Problem, text: str) -> str | None:
+    """The program in an answer to `problem`: `extract_code`, completed from the starter code where
+    the answer only continues it (see `mars2.problems.complete_code`). None without code.
+    """
+    code = extract_code(text)
+    return None if code is None else complete_code(problem, code)

@@ -57,9 +57,10 @@ async def _in_order(
         for submission in submissions:
             if len(waiting) >= window:
                 yield await waiting.popleft()
+            problem = by_id[submission.problem_id]
             judging = verifier.verify(
-                by_id[submission.problem_id],
-                _code(submission),
+                problem,
+                _code(problem, submission),
                 tests=tests,
                 early_stop=early_stop,
                 id=submission.id,
@@ -73,9 +74,9 @@ async def _in_order(
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-def _code(submission: Submission) -> str | None:
+def _code(problem: Problem, submission: Submission) -> str | None:
     if submission.completion is None:
         return submission.code
-    from mars2.prompts import extract_code
+    from mars2.prompts import extract_program
 
-    return extract_code(submission.completion)
+    return extract_program(problem, submission.completion)
