@@ -80,3 +80,12 @@ def test_a_stopped_run_resumes_and_loses_nothing(mars2, tmp_path: Path, stop: in
     )
     assert set(told.values()) == {1}
     assert len(told) == 3 * 4 * 4
+
+
+def test_a_spent_time_budget_is_said(mars2) -> None:
+    done = mars2(
+        "train", "--out", "run", "--agent", "micro:lark", "--max-tokens", 64, "--steps", 50,
+        "--problems", "lab:lists", "--set", "train.time_budget_s=0.01", *TINY,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert "of 50 steps: train.time_budget_s = 0.01 was spent" in done.out

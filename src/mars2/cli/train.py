@@ -238,6 +238,12 @@ def show_report(output: Output, report: dict[str, Any], config: RunConfig) -> No
         output.show(f"{report['status']} after {report['steps']} steps; no held-out problems")
     else:
         show_change(output, report, config)
+    if report["status"] == "stopped":
+        budget, steps = config.train.time_budget_s, config.train.steps
+        output.show(
+            f"training stopped after {report['steps']} of {steps} steps: "
+            f"train.time_budget_s = {budget:g} was spent"
+        )
     for name, path in report["final"].items():
         output.show(f"weights of {name}: {path}")
     output.show(f"run: {report['run_dir']}  ({report['seconds']} s)")
