@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,7 +18,7 @@ from mars2.errors import UsageError
 from mars2.evaluation.evaluate import EvalResult, evaluate
 from mars2.problems import load
 from mars2.search.journal import Journal
-from mars2.training.rundir import RunDir, problems_digest, write_atomic
+from mars2.training.rundir import RunDir, problems_digest, write_json
 from mars2.types import Problem
 from mars2.verifier import Verifier
 
@@ -77,8 +76,7 @@ def command(
         "run_dir": str(out) if out else None,
     }
     if run is not None:
-        whole = report | {"outcomes": result.to_json()}
-        write_atomic(run.path / "results.json", json.dumps(whole, indent=1) + "\n")
+        write_json(run.path / "results.json", report | {"outcomes": result.to_json()})
         run.update_manifest(status="finished")
     if as_json:
         output.data(report)

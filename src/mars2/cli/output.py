@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from mars2.training.rundir import finite
+
 Advance = Callable[[], None]
 
 
@@ -43,7 +45,7 @@ class Output:
 
     def data(self, value: Any) -> None:
         """One JSON object on its own line of stdout."""
-        sys.stdout.write(json.dumps(_finite(value)) + "\n")
+        sys.stdout.write(json.dumps(finite(value)) + "\n")
         sys.stdout.flush()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
@@ -101,14 +103,3 @@ def percent(value: float, interval: Sequence[float] | None = None) -> str:
     if interval is None:
         return f"{value:.3f}"
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"
-
-
-def _finite(value: Any) -> Any:
-    """NaN and infinities as null: JSON has no word for them."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return value

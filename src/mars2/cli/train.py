@@ -21,7 +21,7 @@ from mars2.evaluation.evaluate import EvalResult, evaluate, paired_rise
 from mars2.inference.rollout import Rollout
 from mars2.problems import load
 from mars2.search.journal import Journal
-from mars2.training.rundir import RunDir, write_atomic
+from mars2.training.rundir import RunDir, write_json
 from mars2.types import Problem
 from mars2.verifier import Verifier
 
@@ -183,10 +183,7 @@ class Session:
                 )
         self._evaluated[label] = result
         summary = self._summary(result)
-        write_atomic(
-            directory / f"{label}.json",
-            json.dumps({"summary": summary, "outcomes": result.to_json()}, indent=1) + "\n",
-        )
+        write_json(directory / f"{label}.json", {"summary": summary, "outcomes": result.to_json()})
         means = ", ".join(f"{n} {a['pass@1']:.3f}" for n, a in summary["agents"].items())
         self.output.log(f"held-out pass@1 {label}: {means}")
 
@@ -209,7 +206,7 @@ class Session:
             "seconds": round(seconds, 1),
             "run_dir": str(self.out),
         }
-        write_atomic(result.run.path / "report.json", json.dumps(report, indent=1) + "\n")
+        write_json(result.run.path / "report.json", report)
         return report
 
 

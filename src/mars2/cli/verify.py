@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from mars2.cli.output import Output
 from mars2.config import VerifierConfig
 from mars2.errors import UsageError
 from mars2.problems import load
+from mars2.problems.jsonl import read_text, rows
 from mars2.types import Problem, Status, Submission, TestSet
 from mars2.verifier.batch import run_verify
 
@@ -60,8 +60,8 @@ def command(
         raise UsageError(f"limits: {error.errors()[0]['msg']}") from None
     is_file = Path(source).exists() or source.endswith(".jsonl")
     problems = load(f"jsonl:{source}" if is_file and ":" not in source else source)
-    rows = read_submissions(submissions)
-    statuses = run_async(_run(problems, rows, config, tests, not all_tests, output))
+    judged = read_submissions(submissions)
+    statuses = run_async(_run(problems, judged, config, tests, not all_tests, output))
     if not as_json:
         table = sorted(statuses.items(), key=lambda item: -item[1])
         output.log(", ".join(f"{n} {s}" for s, n in table))
@@ -93,20 +93,12 @@ def read_submissions(path: Path) -> list[Submission]:
     Raises:
         UsageError: missing file, bad JSON, unknown field, an id used twice; names the row.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"submissions {path} cannot be read: {error}") from None
-    rows: list[Submission] = []
+    submissions: list[Submission] = []
     seen: dict[str, int] = {}
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
+    for number, value in rows(read_text(path), str(path)):
         try:
             # not model_validate_json: it refuses lone surrogates, which a model can write
-            row = Submission.model_validate(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise UsageError(f"{path}, row {number}: is not JSON: {error}") from None
+            row = Submission.model_validate(value)
         except ValidationError as error:
             issue = error.errors()[0]
             field = ".".join(str(p) for p in issue["loc"]) or "row"
@@ -116,7 +108,7 @@ def read_submissions(path: Path) -> list[Submission]:
                 f"{path}, row {number}: id {row.id!r} is already in row {seen[row.id]}"
             )
         seen[row.id] = number
-        rows.append(row)
-    if not rows:
+        submissions.append(row)
+    if not submissions:
         raise UsageError(f"{path}: holds no submissions")
-    return rows
+    return submissions

@@ -45,6 +45,22 @@ def safe_name(name: str) -> str:
     return f"{readable}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
+def finite(value: Any) -> Any:
+    """The same value with null for NaN and infinities, which JSON lacks, at any depth."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {k: finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    return value
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file whole; see `write_atomic` and `finite`."""
+    write_atomic(path, json.dumps(finite(value), indent=1, allow_nan=False) + "\n")
+
+
 def write_atomic(path: Path, text: str) -> None:
     """Replace a file so that a reader, or a crash, sees the old or the new one, whole."""
     temporary = path.with_name(f".{path.name}.tmp")
@@ -146,7 +162,7 @@ class RunDir:
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         """Add a line; NaN and infinities, which JSON lacks, become null."""
         with open(self.metrics, "a", encoding="utf-8") as file:
-            file.write(json.dumps(_finite(row), allow_nan=False) + "\n")
+            file.write(json.dumps(finite(row), allow_nan=False) + "\n")
 
     def cut_metrics(self, step: int) -> None:
         """Forget lines of steps after `step`: they are about to be made again."""
@@ -160,11 +176,3 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """All whole lines; a torn last one (the process was killed) is left out."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
