@@ -66,14 +66,25 @@ class SearchConfig(_Section):
 
 
 class VerifierConfig(_Section):
-    """Limits of one program; a problem's own limits win over these."""
+    """How programs are judged; a problem's own limits win over these.
 
-    profile: Literal["native"] = "native"
+    `profile` "native" is a real `python program.py < input`; "lcb" gives LiveCodeBench's official
+    verdicts, quirks included. `isolation` is the least level that a run accepts. `backend` is
+    "local", "bwrap", or the URL of a SandboxFusion server. `packages` are the distributions that
+    programs may import besides the standard library, where installed. `cache` keeps verdicts of
+    identical (program, tests, limits): "off", "memory", or a directory for them to outlive the run.
+    """
+
+    profile: Literal["native", "lcb"] = "native"
+    backend: str = "local"
+    isolation: Literal["basic", "restricted", "strict"] = "basic"
     workers: int = Field(default=2, gt=0)
     time_limit_s: float = Field(default=6.0, gt=0)
     memory_limit_mb: int = Field(default=512, ge=16)
     output_limit_kb: int = Field(default=1024, gt=0)
     processes: int = Field(default=16, ge=0)
+    packages: list[str] = ["numpy", "scipy", "pandas", "sympy", "networkx", "sortedcontainers"]
+    cache: str = "memory"
 
 
 class CreditConfig(_Section):

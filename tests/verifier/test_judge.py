@@ -21,9 +21,10 @@ def head(**more: Any) -> dict[str, Any]:
         "seconds": 0.4,
         "cpu": 0.4,
         "memory": 0,
-        "done": True,
         "leftovers": 0,
-        "process_limit": False,
+        "alarmed": False,
+        "died": False,
+        "apart": True,
         "kinds": [],
     }
     return {**whole, **more}
@@ -36,35 +37,44 @@ def error(stage: str = "run", **more: Any) -> bytes:
 
 
 def status(
-    test: Any = STDIN, stdout: bytes = b"1", frames: tuple[bytes, ...] = (), **more: Any
+    test: Any = STDIN,
+    stdout: bytes = b"1",
+    frames: tuple[bytes, ...] = (b"",),
+    kinds: tuple[str, ...] = ("X",),
+    **more: Any,
 ) -> Status:
-    return judge(test, "f", Ran.parse(head(**more), [stdout, b"", *frames]), LIMITS).status
+    if more.get("died"):
+        kinds, frames = kinds[:-1], frames[:-1]
+    (ran,) = Ran.parse(head(kinds=kinds, **more), [stdout, b"", *frames])
+    return judge(test, "f", ran, LIMITS).status
 
 
 @pytest.mark.parametrize(
     ("more", "want"),
     [
         ({}, Status.PASSED),
-        ({"done": False}, Status.PASSED),  # os._exit(0) after the right answer
-        ({"done": False, "stdout": b"2"}, Status.RUNTIME_ERROR),
+        ({"died": True}, Status.PASSED),  # os._exit(0) after the right answer
+        ({"died": True, "stdout": b"2"}, Status.RUNTIME_ERROR),
         ({"stdout": b"2"}, Status.WRONG_ANSWER),
         ({"stdout": b"\xff"}, Status.WRONG_ANSWER),
-        ({"exit": 3}, Status.RUNTIME_ERROR),
-        ({"exit": -11}, Status.RUNTIME_ERROR),
-        ({"exit": -24}, Status.TIME_LIMIT),
-        ({"killed": "cpu", "exit": -9}, Status.TIME_LIMIT),
-        ({"killed": "idle", "exit": -9}, Status.TIME_LIMIT),
-        ({"killed": "wall", "exit": -9}, Status.TIME_LIMIT),
-        ({"killed": "memory", "exit": -9}, Status.MEMORY_LIMIT),
-        ({"killed": "output", "exit": -9}, Status.OUTPUT_LIMIT),
+        ({"died": True, "exit": 3}, Status.RUNTIME_ERROR),
+        ({"died": True, "exit": -11}, Status.RUNTIME_ERROR),
+        ({"died": True, "exit": -31}, Status.SANDBOX_VIOLATION),
+        ({"kinds": ("O",)}, Status.OUTPUT_LIMIT),
+        ({"died": True, "exit": -24}, Status.TIME_LIMIT),
+        ({"died": True, "killed": "cpu", "exit": -9}, Status.TIME_LIMIT),
+        ({"died": True, "killed": "idle", "exit": -9}, Status.TIME_LIMIT),
+        ({"died": True, "killed": "wall", "exit": -9}, Status.TIME_LIMIT),
+        ({"died": True, "killed": "memory", "exit": -9}, Status.MEMORY_LIMIT),
+        ({"died": True, "killed": "output", "exit": -9}, Status.OUTPUT_LIMIT),
         ({"memory": 300 << 20}, Status.MEMORY_LIMIT),
         ({"cpu": 2.5}, Status.TIME_LIMIT),
         ({"leftovers": 16}, Status.RUNTIME_ERROR),
-        ({"process_limit": True}, Status.RUNTIME_ERROR),
-        ({"exit": 1, "kinds": ["E"], "frames": (error("compile"),)}, Status.COMPILE_ERROR),
-        ({"exit": 1, "kinds": ["E"], "frames": (error(),)}, Status.RUNTIME_ERROR),
-        ({"exit": 1, "kinds": ["E"], "frames": (error(memory=True),)}, Status.MEMORY_LIMIT),
-        ({"exit": 1, "kinds": ["E"], "frames": (b"{not json",)}, Status.RUNTIME_ERROR),
+        ({"kinds": ("P", "X"), "frames": (b"", b"")}, Status.RUNTIME_ERROR),
+        ({"kinds": ("E",), "frames": (error("compile"),)}, Status.COMPILE_ERROR),
+        ({"kinds": ("E",), "frames": (error(),)}, Status.RUNTIME_ERROR),
+        ({"kinds": ("E",), "frames": (error(memory=True),)}, Status.MEMORY_LIMIT),
+        ({"kinds": ("E",), "frames": (b"{not json",)}, Status.RUNTIME_ERROR),
     ],
 )
 def test_whole_programs(more: dict[str, Any], want: Status) -> None:
@@ -74,26 +84,31 @@ def test_whole_programs(more: dict[str, Any], want: Status) -> None:
 def test_a_test_program_passes_only_when_it_was_finished() -> None:
     test = AssertionTest(program="assert f() == 1")
     assert status(test) is Status.PASSED
-    assert status(test, done=False) is Status.RUNTIME_ERROR
+    assert status(test, died=True) is Status.RUNTIME_ERROR
     own = error(type="AssertionError", in_tests=True)
-    assert status(test, exit=1, kinds=["E"], frames=(own,)) is Status.WRONG_ANSWER
+    assert status(test, kinds=("E",), frames=(own,)) is Status.WRONG_ANSWER
 
 
 def test_answers_that_arrive_together_with_the_end_keep_their_own_verdicts() -> None:
-    report = head(exit=1, done=False, kinds=["R", "R", "E"], cpu=4.0, leftovers=20)
-    parts = Ran.parse_calls(report, [b"", b"", b"0", b"7", error("call")])
+    report = head(exit=1, died=True, kinds=["R", "R", "E"], cpu=4.0, leftovers=20)
+    parts = Ran.parse(report, [b"", b"", b"0", b"7", error("call")])
     tests = [FunctionalTest(args=[k], expected=k) for k in range(4)]
     found = [judge(test, "f", ran, LIMITS).status for test, ran in zip(tests, parts, strict=True)]
     assert found == [
         Status.PASSED,
         Status.WRONG_ANSWER,
         Status.RUNTIME_ERROR,
-        Status.RUNTIME_ERROR,
+        Status.TIME_LIMIT,  # what was measured belongs to the last
     ]
 
 
 def test_answers_of_a_living_process_are_one_each() -> None:
-    report = head(exit=None, done=False, kinds=["R", "R"])
-    parts = Ran.parse_calls(report, [b"", b"", b"0", b"1"])
-    assert [ran.frames for ran in parts] == [[("R", b"0")], [("R", b"1")]]
+    parts = Ran.parse(head(exit=None, kinds=["R", "R"]), [b"", b"", b"0", b"1"])
+    assert [ran.answer for ran in parts] == [("R", b"0"), ("R", b"1")]
     assert [ran.seconds for ran in parts] == [0.2, 0.2]
+
+
+def test_in_a_shared_process_every_test_has_its_own_output() -> None:
+    report = head(exit=0, died=True, apart=False, kinds=["T", "X", "X", "T", "E"])
+    blobs = [b"left", b"", b"one", b"", b"", b"three", error()]
+    assert [ran.stdout for ran in Ran.parse(report, blobs)] == [b"one", b"", b"three", b"left"]

@@ -319,9 +319,9 @@ async def test_expected_outputs_never_leave_this_process(monkeypatch: pytest.Mon
     sent: list[bytes] = []
     send = Worker.send
 
-    async def record(self: Worker, *messages: bytes) -> None:
+    def record(self: Worker, *messages: bytes) -> None:
         sent.extend(messages)
-        await send(self, *messages)
+        send(self, *messages)
 
     monkeypatch.setattr(Worker, "send", record)
     async with Verifier(ONE) as verifier:

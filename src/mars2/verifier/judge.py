@@ -13,9 +13,10 @@ from typing import Any
 
 from mars2.types import AssertionTest, FunctionalTest, Status, StdinTest, TestVerdict
 from mars2.verifier import compare
-from mars2.verifier._sandbox.run import ANSWERS
 from mars2.verifier.evidence import cut, show, show_call
 
+_ANSWERS = ("R", "X", "E", "O")
+_TIME_SLACK_S = 0.01  # tests that share a process are told apart to this
 _OWN_DEATH = "the process ended before the program did (os._exit, exec, or killed)"
 
 
@@ -42,72 +43,70 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ran:
-    """A report of the fork server, parsed."""
+    """What is known of one test after it ran."""
 
-    exit: int | None
-    killed: str
-    seconds: float
-    cpu: float
-    memory: int
-    done: bool
-    leftovers: int
-    process_limit: bool
-    stdout: bytes
-    stderr: bytes
-    frames: list[tuple[str, bytes]]
-
-    @classmethod
-    def parse(cls, head: dict[str, Any], blobs: list[bytes]) -> Ran:
-        """From a "report" message about one whole process."""
-        return cls(
-            exit=head["exit"],
-            killed=head["killed"],
-            seconds=head["seconds"],
-            cpu=head["cpu"],
-            memory=head["memory"],
-            done=head["done"],
-            leftovers=head["leftovers"],
-            process_limit=head["process_limit"],
-            stdout=blobs[0],
-            stderr=blobs[1],
-            frames=list(zip(head["kinds"], blobs[2:], strict=True)),
-        )
+    exit: int | None = None
+    """Exit status, or minus the signal, of a process that did not answer; else None."""
+    killed: str = ""
+    """The limit that it was killed for: "cpu", "idle", "wall", "memory", "output", or ""."""
+    seconds: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    leftovers: int = 0
+    process_limit: bool = False
+    alarmed: bool = False
+    """Profile `lcb`: it got the alarm signal at its time limit."""
+    stdout: bytes = b""
+    stderr: bytes = b""
+    answer: tuple[str, bytes] | None = None
+    """Kind ("R", "X", "E", "O") and payload; None if the process ended without an answer."""
 
     @classmethod
-    def parse_calls(cls, head: dict[str, Any], blobs: list[bytes]) -> list[Ran]:
-        """From a "report" message about calls: one for each answer, in order of the calls.
+    def parse(cls, head: dict[str, Any], blobs: list[bytes]) -> list[Ran]:
+        """From a "report" message: one for each answer, in the order of the tests.
 
-        If the process ended, one more, for the call that it did not answer: how it ended
-        belongs to that call alone. All share the time, which was measured once.
+        If the process ended before its next answer, one more for that test: how the process
+        ended belongs to it alone. All share the time, which was measured once.
         """
-        whole = cls.parse(head, blobs)
-        answers = [frame for frame in whole.frames if frame[0] in ANSWERS]
-        ended = whole.exit is not None
-        share = len(answers) + ended
-        each = replace(whole, seconds=whole.seconds / share, cpu=whole.cpu / share, frames=[])
-        lived = replace(each, exit=None, killed="", leftovers=0, process_limit=False)
-        if ended:
-            lived = replace(lived, memory=0)
-        return [replace(lived, frames=[answer]) for answer in answers] + ([each] if ended else [])
+        stdout, stderr, *payloads = blobs
+        runs: list[Ran] = []
+        printed, crowded = stdout if head["apart"] else b"", False
+        for kind, payload in zip(head["kinds"], payloads, strict=True):
+            if kind == "T":
+                printed = payload
+            elif kind == "P":
+                crowded = True
+            elif kind in _ANSWERS:
+                runs.append(cls(answer=(kind, payload), stdout=printed, process_limit=crowded))
+                printed = b""
+        if head["died"]:
+            how = {"exit": head["exit"], "killed": head["killed"], "process_limit": crowded}
+            runs.append(cls(**how, stdout=stdout))
+        if not runs:
+            return []
+        seconds = head["seconds"] / len(runs)
+        runs = [replace(ran, seconds=seconds, stderr=stderr) for ran in runs]
+        # All but the last were short, see `program.Answers.pause`: what was measured is its own.
+        measured = {name: head[name] for name in ("cpu", "memory", "leftovers", "alarmed")}
+        return [*runs[:-1], replace(runs[-1], **measured)]
 
-    def first(self, kind: str) -> bytes | None:
-        """The first message of that kind that the program sent."""
-        return next((payload for k, payload in self.frames if k == kind), None)
+    def size(self) -> int:
+        """Bytes to judge."""
+        return len(self.stdout) + (len(self.answer[1]) if self.answer else 0)
 
     def error(self) -> dict[str, Any] | None:
         """The exception that the program reported, if it did and it is well formed."""
-        payload = self.first("E")
-        if payload is None:
+        if self.answer is None or self.answer[0] != "E":
             return None
         try:
-            error = json.loads(payload)
+            error = json.loads(self.answer[1])
         except (ValueError, RecursionError):
-            return None
+            error = None
         if not isinstance(error, dict):
-            return None
+            error = {"type": "", "message": "the program's report of an exception is malformed"}
         texts = {k: str(error.get(k, "")) for k in ("stage", "type", "message", "traceback")}
-        flags = {k: error.get(k) is True for k in ("memory", "in_tests")}
-        return {**texts, **flags}
+        flags = {k: error.get(k) is True for k in ("memory", "in_tests", "timeout")}
+        return {**error, **texts, **flags}
 
 
 def judge(
@@ -123,7 +122,7 @@ def judge(
         return TestVerdict(**{**shown, **_printed(test, ran)})
     if isinstance(test, FunctionalTest):
         return TestVerdict(**{**shown, **_returned(test, ran)})
-    passed = ran.done and ran.exit == 0
+    passed = ran.answer is not None and ran.answer[0] == "X"
     return TestVerdict(**{**shown, **({"status": Status.PASSED} if passed else _ended(ran))})
 
 
@@ -142,14 +141,14 @@ def _failure(ran: Ran, limits: Limits) -> dict[str, Any] | None:
     if ran.killed in ("memory", "output"):
         status = Status.MEMORY_LIMIT if ran.killed == "memory" else Status.OUTPUT_LIMIT
         return {"status": status, "limit": limits.text(ran.killed), "actual": _text(ran.stdout)}
-    if ran.first("O") is not None:
+    if ran.answer is not None and ran.answer[0] == "O":
         return {"status": Status.OUTPUT_LIMIT, "limit": limits.text("output")}
     error = ran.error()
     if error is not None and error["memory"] and error["stage"] != "compile":
         return {"status": Status.MEMORY_LIMIT, "limit": limits.text("memory"), **_told(error)}
     if ran.memory > limits.memory:
         return {"status": Status.MEMORY_LIMIT, "limit": limits.text("memory")}
-    if ran.cpu > limits.time_s or ran.exit == -signal.SIGXCPU:
+    if ran.cpu > limits.time_s + _TIME_SLACK_S or ran.exit == -signal.SIGXCPU:
         return {"status": Status.TIME_LIMIT, "limit": limits.text("cpu")}
     if error is not None:
         if error["stage"] == "compile":
@@ -181,9 +180,10 @@ def _ended(ran: Ran) -> dict[str, Any]:
         how = f"exit status {ran.exit}"
     else:
         how = _OWN_DEATH
+    forbidden = ran.exit == -signal.SIGSYS
     return {
-        "status": Status.RUNTIME_ERROR,
-        "exception": how,
+        "status": Status.SANDBOX_VIOLATION if forbidden else Status.RUNTIME_ERROR,
+        "exception": f"{how}: a system call that is forbidden here" if forbidden else how,
         "traceback": _text(ran.stderr) or None,
     }
 
@@ -193,17 +193,16 @@ def _printed(test: StdinTest, ran: Ran) -> dict[str, Any]:
     shown = {"actual": cut(actual)}
     if compare.outputs_match(test.expected, actual):
         return {"status": Status.PASSED, **shown}
-    if not ran.done:
+    if ran.answer is None:
         return {**_ended(ran), **shown}
     return {"status": Status.WRONG_ANSWER, **shown}
 
 
 def _returned(test: FunctionalTest, ran: Ran) -> dict[str, Any]:
-    payload = ran.first("R")
-    if payload is None:
+    if ran.answer is None or ran.answer[0] != "R":
         return _ended(ran)
     try:
-        actual = compare.decode_result(payload)
+        actual = compare.decode_result(ran.answer[1])
     except ValueError:
         return {"status": Status.RUNTIME_ERROR, "exception": "the result could not be read"}
     match = compare.results_match(test.expected, actual)

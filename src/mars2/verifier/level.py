@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from mars2.verifier._sandbox.walls import Settings
 from mars2.verifier.worker import Worker
 
 
@@ -20,7 +21,7 @@ def isolation_level(without: frozenset[str] = frozenset()) -> Isolation:
     """Start one worker, ask it, stop it. Raises InfraError if none can be started."""
 
     async def ask() -> Isolation:
-        worker = Worker(without)
+        worker = Worker(Settings(without))
         await worker.start()
         hello = worker.hello
         await worker.kill()

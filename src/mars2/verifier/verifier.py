@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
-import marshal
 import sys
 from typing import Any, Self
 
 from mars2.config import VerifierConfig
 from mars2.errors import InfraError
-from mars2.types import (
-    AssertionTest,
-    FunctionalTest,
-    Problem,
-    Status,
-    StdinTest,
-    TestSet,
-    TestVerdict,
-    Verdict,
-)
-from mars2.verifier._sandbox import frames
-from mars2.verifier.judge import Limits, Ran, judge
+from mars2.types import LcbResult, Problem, Status, TestSet, TestVerdict, Verdict
+from mars2.verifier._sandbox.walls import Settings
+from mars2.verifier.job import Job
 from mars2.verifier.worker import Worker, WorkerLost
 
 _ATTEMPTS = 3
-_BIG_BYTES = 200_000  # comparing more than this happens in a thread
 
 
 class Verifier:
@@ -48,7 +36,8 @@ class Verifier:
         `without` switches walls off by name (see `isolation_level`), for tests.
         """
         self.config = config or VerifierConfig()
-        self._workers = [Worker(without, python) for _ in range(self.config.workers)]
+        settings = Settings(without)
+        self._workers = [Worker(settings, python) for _ in range(self.config.workers)]
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._open = False
 
@@ -111,9 +100,8 @@ class Verifier:
             worker = await self._idle.get()
             try:
                 await worker.start()
-                job = _Job(self.config, worker, problem, code)
-                results = await job.run(cases, early_stop)
-                return _verdict(id, problem, cases, results)
+                job = Job(self.config, worker, problem, code, cases, early_stop)
+                return _verdict(id, problem, cases, await job.run(), lcb=job.lcb())
             except WorkerLost as error:
                 lost = error
                 await worker.kill()
@@ -126,112 +114,13 @@ class Verifier:
         return _verdict(id, problem, cases, [failed])
 
 
-class _Job:
-    """One program on one worker."""
-
-    def __init__(self, config: VerifierConfig, worker: Worker, problem: Problem, code: str) -> None:
-        self._worker, self._entry = worker, problem.entry_point or ""
-        self._source = code.encode("utf-8", "surrogatepass")
-        self._limits = Limits(
-            time_s=problem.time_limit_s or config.time_limit_s,
-            memory=(problem.memory_limit_mb or config.memory_limit_mb) << 20,
-            output=config.output_limit_kb << 10,
-            processes=config.processes,
-        )
-
-    async def run(self, cases: list[Any], early_stop: bool) -> list[TestVerdict]:
-        """Tests in order, functional ones in a row together. Raises WorkerLost."""
-        limits = self._limits
-        opening = frames.pack(
-            {
-                "op": "job",
-                "entry": self._entry,
-                "time": limits.time_s,
-                "memory": limits.memory,
-                "output": limits.output,
-                "processes": limits.processes,
-            },
-            self._source,
-        )
-        end = frames.pack({"op": "end"})
-        results: list[TestVerdict] = []
-        ended = False
-        while len(results) < len(cases) and not (early_stop and _failed(results)):
-            rest = cases[len(results) :]
-            if isinstance(rest[0], FunctionalTest):
-                results += await self._calls(opening, _leading_calls(rest), early_stop)
-            else:
-                ended = len(rest) == 1  # nothing can follow: saves a round trip
-                head = {"op": "test", "kind": rest[0].kind}
-                test = frames.pack(head, _payload(rest[0]))
-                await self._worker.send(opening, test, end if ended else b"")
-                answer, blobs = await self._worker.receive(limits.time_s * 4)
-                results.append(await self._judge(rest[0], Ran.parse(answer, blobs)))
-            opening = b""
-        if not ended:
-            await self._worker.send(end)
-        await self._worker.receive(1.0)
-        return results
-
-    async def _calls(
-        self, opening: bytes, cases: list[FunctionalTest], early_stop: bool
-    ) -> list[TestVerdict]:
-        """Verdicts of a beginning of `cases`, at least one, all from one process.
-
-        Earlier calls may have left something in a program's globals, so that only a failure
-        on the first call of a process counts; at any other the list ends before it.
-        """
-        calls = frames.pack({"op": "calls"}, *map(_payload, cases))
-        await self._worker.send(opening, calls)
-        results: list[TestVerdict] = []
-        while True:
-            answer, blobs = await self._worker.receive(self._limits.time_s * 4)
-            for ran in Ran.parse_calls(answer, blobs)[: len(cases) - len(results)]:
-                verdict = await self._judge(cases[len(results)], ran)
-                failed = verdict.status is not Status.PASSED
-                if failed and results:
-                    return await self._stop(results)
-                results.append(verdict)
-                if failed and early_stop:
-                    return await self._stop(results)
-            if len(results) == len(cases) or answer["exit"] is not None:
-                return results
-
-    async def _stop(self, results: list[TestVerdict]) -> list[TestVerdict]:
-        await self._worker.send(frames.pack({"op": "stop"}))
-        while (await self._worker.receive(self._limits.time_s * 4))[0]["op"] != "stopped":
-            pass
-        return results
-
-    async def _judge(self, case: Any, ran: Ran) -> TestVerdict:
-        if len(ran.stdout) + sum(len(data) for _, data in ran.frames) > _BIG_BYTES:
-            return await asyncio.to_thread(judge, case, self._entry, ran, self._limits)
-        return judge(case, self._entry, ran, self._limits)
-
-
-def _failed(results: list[TestVerdict]) -> bool:
-    return bool(results) and results[-1].status is not Status.PASSED
-
-
-def _leading_calls(cases: list[Any]) -> list[FunctionalTest]:
-    return list(itertools.takewhile(lambda case: isinstance(case, FunctionalTest), cases))
-
-
-def _payload(case: Any) -> bytes:
-    """What the process gets of a test: never what is expected (an assertion program has to)."""
-    if isinstance(case, StdinTest):
-        return case.input.encode("utf-8", "surrogatepass")
-    if isinstance(case, AssertionTest):
-        return case.program.encode("utf-8", "surrogatepass")
-    return marshal.dumps(case.args)
-
-
 def _verdict(
     id: str,
     problem: Problem,
     cases: list[Any],
     results: list[TestVerdict],
     status: Status | None = None,
+    lcb: LcbResult | None = None,
 ) -> Verdict:
     failing = (r.status for r in results if r.status is not Status.PASSED)
     return Verdict(
@@ -241,6 +130,7 @@ def _verdict(
         passed=sum(r.status is Status.PASSED for r in results),
         total=len(cases),
         tests=results,
+        lcb=lcb,
         seconds=round(sum(r.seconds or 0.0 for r in results), 4),
     )
 

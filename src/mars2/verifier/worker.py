@@ -7,15 +7,18 @@ import os
 import socket
 import subprocess
 import sys
+from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mars2.errors import InfraError
 from mars2.verifier._sandbox import frames
+from mars2.verifier._sandbox.walls import Settings
 
 _BOOT = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from _sandbox import launcher; "
-    "sys.path.pop(0); launcher.main(int(sys.argv[2]), set(sys.argv[3].split(',')) - {''})"
+    "import sys; sys.path.insert(0, sys.argv[1]); from _sandbox import launcher, walls; "
+    "sys.path.pop(0); launcher.main(int(sys.argv[2]), walls.Settings.parse(sys.argv[3]))"
 )
 _FOLDER = str(Path(__file__).resolve().parent)
 _START_S = 60.0  # a cold disk on a loaded machine; a hang, not a slow start, is what it ends
@@ -42,10 +45,17 @@ class WorkerLost(Exception):
 class Worker:
     """A fork server process. Not safe for concurrent jobs: one at a time."""
 
-    def __init__(self, without: frozenset[str] = frozenset(), python: str = sys.executable) -> None:
-        self._without, self._python = without, python
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        python: str = sys.executable,
+        prefix: Sequence[str] = (),
+    ) -> None:
+        """`prefix` is a command that runs its arguments as a command, such as a container's."""
+        self._settings, self._python = settings or Settings(), python
+        self._prefix = list(prefix)
         self._process: subprocess.Popen[bytes] | None = None
-        self._sock: socket.socket | None = None
+        self._wire: _Wire | None = None
         self._log = -1
         self.hello: dict[str, Any] = {}
 
@@ -57,7 +67,7 @@ class Worker:
     @property
     def alive(self) -> bool:
         """True between a successful `start` and `kill`."""
-        return self._sock is not None
+        return self._wire is not None
 
     async def start(self) -> None:
         """Start the process and wait for its hello. Raises InfraError saying what it wrote."""
@@ -66,12 +76,12 @@ class Worker:
         await self.kill()
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        arguments = [_FOLDER, str(theirs.fileno()), ",".join(sorted(self._without))]
+        arguments = [_FOLDER, str(theirs.fileno()), self._settings.dump()]
         self._log = os.memfd_create("mars2-worker")
         try:
             # In this thread, on purpose: the server dies with the thread that started it.
             self._process = subprocess.Popen(  # noqa: ASYNC220
-                [self._python, "-sP", "-X", "utf8", "-c", _BOOT, *arguments],
+                [*self._prefix, self._python, "-sP", "-X", "utf8", "-c", _BOOT, *arguments],
                 pass_fds=[theirs.fileno()],
                 env=_ENVIRONMENT,
                 cwd="/",
@@ -82,12 +92,14 @@ class Worker:
             )
         except OSError as error:
             ours.close()
-            raise InfraError(f"cannot start the program runner {self._python}: {error}") from None
+            command = self._prefix[0] if self._prefix else self._python
+            raise InfraError(f"cannot start the program runner {command}: {error}") from None
         finally:
             theirs.close()
-        self._sock = ours
+        loop = asyncio.get_running_loop()
+        _, self._wire = await loop.create_unix_connection(_Wire, sock=ours)
         try:
-            self.hello, _ = await self._receive(_START_S)
+            self.hello, _ = await self._wire.message(_START_S)
         except WorkerLost as lost:
             said = self._said()
             await self.kill()
@@ -99,40 +111,17 @@ class Worker:
         text = os.pread(self._log, 4000, 0).decode("utf-8", "replace").strip()
         return f"\n{text}" if text else ""
 
-    async def send(self, *messages: bytes) -> None:
+    def send(self, *messages: bytes) -> None:
         """Packed messages. Raises WorkerLost."""
-        if self._sock is None:
+        if self._wire is None or self._wire.lost is not None:
             raise WorkerLost("not running")
-        try:
-            await asyncio.get_running_loop().sock_sendall(self._sock, b"".join(messages))
-        except OSError as error:
-            raise WorkerLost(f"cannot be written to: {error}") from None
+        self._wire.write(b"".join(messages))
 
     async def receive(self, seconds: float) -> frames.Message:
         """One message within about `seconds`. Raises WorkerLost."""
-        return await self._receive(seconds + _MESSAGE_MARGIN_S)
-
-    async def _receive(self, seconds: float) -> frames.Message:
-        try:
-            async with asyncio.timeout(seconds):
-                head_size, blob_size = frames.lengths(await self._exactly(frames.PREFIX.size))
-                return frames.unpack(await self._exactly(head_size), await self._exactly(blob_size))
-        except TimeoutError:
-            raise WorkerLost(f"no answer within {seconds:g} s") from None
-        except (OSError, ValueError) as error:
-            raise WorkerLost(f"cannot be read: {error}") from None
-
-    async def _exactly(self, size: int) -> bytes:
-        if self._sock is None:
+        if self._wire is None:
             raise WorkerLost("not running")
-        loop, data = asyncio.get_running_loop(), bytearray(size)
-        view, got = memoryview(data), 0
-        while got < size:
-            count = await loop.sock_recv_into(self._sock, view[got:])
-            if count == 0:
-                raise WorkerLost("it ended")
-            got += count
-        return bytes(data)
+        return await self._wire.message(seconds + _MESSAGE_MARGIN_S)
 
     async def kill(self) -> None:
         """End the server and with it every program; returns when all are gone and reaped.
@@ -140,11 +129,9 @@ class Worker:
         The end of the socket tells the server to kill its program and leave; only one that
         does not is killed, and then the kernel (PID namespace, parent death signal) does it.
         """
-        sock, process, self._sock, self._process = self._sock, self._process, None, None
-        if sock is not None:
-            sock.shutdown(socket.SHUT_WR)
-            await self._drain(sock)
-            sock.close()
+        wire, process, self._wire, self._process = self._wire, self._process, None, None
+        if wire is not None:
+            await wire.goodbye()
         if process is not None:
             try:
                 await asyncio.to_thread(process.wait, 2)
@@ -155,12 +142,74 @@ class Worker:
             os.close(self._log)
             self._log = -1
 
-    @staticmethod
-    async def _drain(sock: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+
+class _Wire(asyncio.Protocol):
+    """Messages from and to one server."""
+
+    def __init__(self) -> None:
+        self.lost: str | None = None
+        self._transport: asyncio.Transport | None = None
+        self._data = bytearray()
+        self._messages: deque[frames.Message] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._closed = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        size = frames.PREFIX.size
         try:
-            async with asyncio.timeout(_GOODBYE_S):
-                while await loop.sock_recv(sock, 1 << 16):
-                    pass
-        except (OSError, TimeoutError):
-            pass
+            while len(self._data) >= size:
+                head, blobs = frames.lengths(self._data[:size])
+                end = size + head + blobs
+                if len(self._data) < end:
+                    break
+                body = bytes(self._data[size:end])
+                self._messages.append(frames.unpack(body[:head], body[head:]))
+                del self._data[:end]
+        except ValueError as error:
+            self._lose(f"cannot be read: {error}")
+        self._wake()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lose(f"cannot be read: {exc}" if exc else "it ended")
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _lose(self, why: str) -> None:
+        self.lost = self.lost or why
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def write(self, data: bytes) -> None:
+        """Send; buffered as far as the socket does not take it."""
+        assert self._transport is not None
+        self._transport.write(data)
+
+    async def message(self, seconds: float) -> frames.Message:
+        """The next message. Raises WorkerLost."""
+        while not self._messages:
+            if self.lost is not None:
+                raise WorkerLost(self.lost)
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._waiter
+            except TimeoutError:
+                self._lose(f"no answer within {seconds:g} s")
+        return self._messages.popleft()
+
+    async def goodbye(self) -> None:
+        """Tell the server that there is no more, and wait for its end of the socket."""
+        assert self._transport is not None
+        if not self._transport.is_closing():
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            await asyncio.wait([self._closed], timeout=_GOODBYE_S)
+        self._transport.abort()

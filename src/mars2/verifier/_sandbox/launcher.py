@@ -1,6 +1,6 @@
 """Start of the fork server: enter the namespaces, then fork the server as their first process.
 
-Run as `python -sP -X utf8 -c BOOT DIR FD WITHOUT` with a scrubbed environment. The launcher
+Run as `python -sP -X utf8 -c BOOT DIR FD SETTINGS` with a scrubbed environment. The launcher
 itself only waits: a PID namespace starts at the next fork, and its first process may not be
 killed from inside.
 """
@@ -11,14 +11,14 @@ import os
 import signal
 import socket
 
-from . import isolation, linux
+from . import isolation, linux, walls
 
 
-def main(fd: int, without: set[str]) -> None:
+def main(fd: int, settings: walls.Settings) -> None:
     """Never returns to the caller's work: serves until the socket ends, then exits."""
     os.umask(0o022)
     level = isolation.Level()
-    isolation.enter_namespaces(level, without)
+    isolation.enter_namespaces(level, set(settings.without))
     linux.set_parent_death_signal(signal.SIGKILL)  # a change of credentials would clear it
     alone = level.has("pid")
     pid = os.fork()
@@ -35,4 +35,4 @@ def main(fd: int, without: set[str]) -> None:
     sock.set_inheritable(False)
     from .server import start  # after the fork: the launcher stays small
 
-    start(sock, level, without)
+    start(sock, level, settings)

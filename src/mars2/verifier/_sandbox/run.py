@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
-import secrets
 import select
 import signal
 import time
@@ -17,24 +16,24 @@ from .isolation import Limits
 
 _FIRST_LOOK_S, _LOOK_S = 0.01, 0.02
 _STDERR_BYTES = 8192
-_MAX_FRAMES = 10_000
-ANSWERS = ("R", "E", "O")  # kinds that answer a call: result, exception, too large
+_MAX_FRAMES = 100_000
 _WALL_FACTOR, _WALL_EXTRA_S = 4.0, 5.0  # CPU time is what counts; this only ends a stall
+_ALARM_GRACE_S = 0.9  # what a program has to end in after its alarm
 
 
 @dataclass
 class Report:
-    """What is known of one test after it ran; the verifier makes the verdict."""
+    """What is known of some tests after they ran; the verifier makes the verdicts."""
 
     exit: int | None = None  # status, or minus the signal; None: the process still lives
-    killed: str = ""  # "", "cpu", "idle", "wall", "memory", "output"
-    seconds: float = 0.0  # CPU time plus time asleep
+    killed: str = ""  # "", "cpu", "idle", "wall", "memory", "output", "stopped"
+    seconds: float = 0.0  # CPU time plus time asleep since the last report
     cpu: float = 0.0
     memory: int = 0  # peak, bytes
-    done: bool = False
     leftovers: int = 0  # processes that were alive at the program's end
-    process_limit: bool = False
-    frames: list[tuple[str, bytes]] = field(default_factory=list)
+    alarmed: bool = False
+    kinds: list[str] = field(default_factory=list)
+    frames: list[bytes] = field(default_factory=list)
     stdout: bytes = b""
     stderr: bytes = b""
 
@@ -44,123 +43,118 @@ class Report:
         return {name: value for name, value in vars(self).items() if name not in skip}
 
 
-class Hangup(Exception):
-    """The verifier went away or wants no more: kill everything."""
-
-
 class Program:
-    """A forked program. `supervise` watches it until it ends or answers."""
+    """A forked program. `supervise` watches it until it ends or waits to be seen."""
 
-    def __init__(self, job_fields: dict[str, Any], limits: Limits, readable: bool) -> None:
-        self.kind: str = job_fields["kind"]
-        self.limits = limits
-        self._readable = readable
-        self._nonce = secrets.token_hex(8)
-        self.fields = job_fields
-        self._out = self._err = self._results = self._calls = self.pidfd = -1
-        self.pid = 0
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = fields
+        self._walls, self._limits = fields["walls"], fields["limits"]
+        self._alarm: bool = fields["profile"] == "lcb"
+        self._out = self._err = self._results = self._wake = self._ack = self._output = -1
+        self.pid, self._pidfd = 0, -1
         self._pending = b""  # bytes of incomplete messages
-        self._calling = bytearray()  # call bytes not yet taken
-        self._billed = 0.0  # CPU seconds until the last answer
 
     # ------------------------------------------------------------------ start and end
 
-    def fork(self, stdin: bytes) -> program.Job | None:
+    def fork(self) -> program.Job | None:
         """Fork. Returns the job in the child (which must `become` it), None in the parent."""
-        uid = self.fields.get("uid")
-        out_r = out_w = err_r = err_w = -1
-        if self.kind == "stdin":
-            self._stdin = _input_file(stdin)
-            out_r, out_w = _pipe(uid)
+        apart, kind = self._fields["apart"], self._fields["kind"]
+        theirs = {}
+        if kind == "stdin" and apart:
+            theirs["stdin"] = _input_file(self._fields["tests"][0])
+            self._out, theirs["stdout"] = self._pipe()
         else:
-            self._stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-            out_w = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
-        err_r, err_w = _pipe(uid)
-        res_r, res_w = _pipe(None)
-        call_r = call_w = -1
-        if self.kind == "functional":
-            call_r, call_w = _pipe(None)
-            os.set_blocking(call_w, False)
-        job = program.Job(
-            limits=self.limits,
-            nonce=self._nonce,
-            stdin=self._stdin,
-            stdout=out_w,
-            stderr=err_w,
-            results=res_w,
-            calls=call_r,
-            **self.fields,
-        )
-        self._started = time.monotonic()
+            theirs["stdin"] = theirs["stdout"] = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        if kind == "stdin" and not apart:
+            theirs["input"] = os.memfd_create("input", os.MFD_CLOEXEC)
+            self._output = theirs["output"] = os.memfd_create("output", os.MFD_CLOEXEC)
+            fcntl.fcntl(self._output, fcntl.F_SETFL, os.O_APPEND)
+        self._err, theirs["stderr"] = self._pipe()
+        self._results, theirs["results"] = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(theirs["results"], False)
+        self._wake, theirs["wake"] = os.pipe2(os.O_CLOEXEC)
+        theirs["ack"], self._ack = os.pipe2(os.O_CLOEXEC)
+        job = program.Job(**self._fields, **theirs)
         self.pid = os.fork()
         if self.pid == 0:
             return job
-        for fd in (self._stdin, out_w, err_w, res_w, call_r):
-            if fd >= 0:
-                os.close(fd)
-        self._out, self._err, self._results, self._calls = out_r, err_r, res_r, call_w
-        for fd in (out_r, err_r, res_r):
+        self._pidfd = os.pidfd_open(self.pid)
+        for fd in {*theirs.values()} - {self._output}:
+            os.close(fd)
+        for fd in (self._out, self._err, self._results):
             if fd >= 0:
                 os.set_blocking(fd, False)
-        self.pidfd = os.pidfd_open(self.pid)
+        self._watch = _Watch(self.pid, self._limits, self._walls.readable)
         return None
 
-    def close(self) -> None:
-        """Close this side's descriptors."""
-        for fd in (self._out, self._err, self._results, self._calls, self.pidfd):
+    def _pipe(self) -> tuple[int, int]:
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        if self._walls.uid is not None:
+            os.fchown(writer, self._walls.uid, self._walls.uid)  # it may open /dev/stdout again
+        return reader, writer
+
+    def _close(self) -> None:
+        for fd in (
+            *(self._out, self._err, self._results, self._wake, self._ack),
+            *(self._output, self._pidfd),
+        ):
             if fd >= 0:
                 os.close(fd)
-        self._out = self._err = self._results = self._calls = self.pidfd = -1
 
     # ------------------------------------------------------------------ watching
 
-    def call(self, arguments: bytes) -> None:
-        """Queue one call (marshalled arguments) of a functional program."""
-        self._calling += len(arguments).to_bytes(4, "big") + arguments
+    def supervise(self, control: int) -> Report:
+        """Until the process ends (all of it), or waits to be seen after an answer.
 
-    def supervise(self, control: int, events: int, alone: bool, uid: int | None) -> Report:
-        """Until the process ends, or a functional program answered one call or more.
-
-        Raises Hangup when one of `events` is seen on the descriptor `control`.
+        A readable descriptor `control` stops the program.
         """
-        report = Report()
-        watch = _Watch(self, report)
+        report, watch = Report(), self._watch
+        watch.restart()
         poller = select.poll()
-        for fd in (self._out, self._err, self._results, self.pidfd):
+        for fd in (self._out, self._err, self._wake, self._pidfd):
             if fd >= 0:
                 poller.register(fd, select.POLLIN)
-        poller.register(control, events)
-        if self._calling:
-            poller.register(self._calls, select.POLLOUT)
-        ended = False
-        while not ended and not report.killed:
-            for fd, _ in poller.poll(watch.timeout_ms()):
+        poller.register(control, select.POLLIN | select.POLLRDHUP)
+        while not report.killed:
+            ready = [fd for fd, _ in poller.poll(watch.timeout_ms())]
+            if self._pidfd in ready:
+                break
+            for fd in ready:
                 if fd == control:
-                    raise Hangup
-                if fd == self.pidfd:
-                    ended = True
-                elif fd == self._calls:
-                    self._feed(poller)
+                    report.killed = "stopped"
+                elif fd == self._wake:
+                    if os.read(self._wake, 1) == b"w":
+                        self._drain(report)
+                        if not report.killed:
+                            watch.finish(report)
+                            return report
+                    poller.unregister(fd)
                 elif not self._read(fd, report):
                     poller.unregister(fd)
-            if not ended and any(kind in ANSWERS for kind, _ in report.frames):
-                watch.look(final=True)
-                self._billed = watch.cpu
-                return report
-            if not ended and not report.killed:
-                watch.look()
-        self._end(report, watch, alone, uid)
+            if not report.killed:
+                self._look(report)
+        self._end(report)
         return report
 
-    def _feed(self, poller: select.poll) -> None:
+    def go_on(self) -> None:
+        """Let a program that waits to be seen continue."""
         try:
-            del self._calling[: os.write(self._calls, self._calling[: 1 << 16])]
-        except BlockingIOError:
-            return
+            os.write(self._ack, b"a")
         except OSError:
-            self._calling.clear()  # it closed its end; its exit or its silence will tell
-        if not self._calling:
-            poller.unregister(self._calls)
+            pass  # it was killed meanwhile; its end will be seen
+
+    def _look(self, report: Report) -> None:
+        watch = self._watch
+        if not watch.look(report):
+            return
+        if self._output >= 0 and os.fstat(self._output).st_size > self._limits.output:
+            report.killed = "output"
+        if self._alarm and report.killed in ("cpu", "idle"):
+            if not watch.alarmed:
+                os.kill(self.pid, signal.SIGALRM)
+                watch.alarmed, report.killed = True, ""
+            elif watch.over(_ALARM_GRACE_S) == "":
+                report.killed = ""
 
     def _read(self, fd: int, report: Report) -> bool:
         """Take what is there; False at the end of the pipe."""
@@ -172,105 +166,122 @@ class Program:
             return False
         if fd == self._out:
             report.stdout += data
-            if len(report.stdout) > self.limits.output:
+            if len(report.stdout) > self._limits.output:
                 report.killed = "output"
-        elif fd == self._err:
-            if len(report.stderr) < _STDERR_BYTES:
-                report.stderr += data[:_STDERR_BYTES]
-            else:  # keep the beginning's half and the newest bytes
-                tail = (report.stderr[_STDERR_BYTES // 2 :] + data)[-_STDERR_BYTES:]
-                report.stderr = report.stderr[: _STDERR_BYTES // 2] + tail
-        else:
-            self._take_frames(data, report)
+        elif len(report.stderr) < _STDERR_BYTES:
+            report.stderr += data[:_STDERR_BYTES]
+        else:  # keep the beginning's half and the newest bytes
+            tail = (report.stderr[_STDERR_BYTES // 2 :] + data)[-_STDERR_BYTES:]
+            report.stderr = report.stderr[: _STDERR_BYTES // 2] + tail
         return True
 
-    def _take_frames(self, data: bytes, report: Report) -> None:
-        self._pending += data
-        size = program.FRAME.size
-        while len(self._pending) >= size:
-            length, kind = program.FRAME.unpack_from(self._pending)
-            if length > self.limits.output + 65536:
+    def _drain(self, report: Report) -> None:
+        """All complete messages that are in the result pipe."""
+        size, parts = program.FRAME.size, [self._pending]
+        while True:
+            try:
+                data = os.read(self._results, 1 << 20)
+            except BlockingIOError:
+                break
+            if not data:
+                break
+            parts.append(data)
+        data, start = b"".join(parts), 0
+        while len(data) - start >= size:
+            length, kind = program.FRAME.unpack_from(data, start)
+            if length > self._limits.output * 2 + 65536 or len(report.frames) > _MAX_FRAMES:
                 report.killed = "output"
-                return
-            if len(self._pending) < size + length:
-                return
-            payload = self._pending[size : size + length]
-            self._pending = self._pending[size + length :]
-            if kind == b"D":
-                report.done = payload == self._nonce.encode()
-            elif kind == b"P":
-                report.process_limit = True
-            elif len(report.frames) < _MAX_FRAMES:
-                report.frames.append((kind.decode("latin-1"), payload))
+                break
+            if len(data) - start < size + length:
+                break
+            report.kinds.append(kind.decode("latin-1"))
+            report.frames.append(data[start + size : start + size + length])
+            start += size + length
+        self._pending = data[start:]
 
-    def _end(self, report: Report, watch: _Watch, alone: bool, uid: int | None) -> None:
+    def _end(self, report: Report) -> None:
+        watch = self._watch
         if report.killed:
             os.kill(self.pid, signal.SIGKILL)
         _, status, usage = os.wait4(self.pid, 0)
         report.exit = os.waitstatus_to_exitcode(status)
-        cpu = usage.ru_utime + usage.ru_stime
-        report.cpu = max(watch.cpu, cpu) - self._billed
-        report.seconds = report.cpu + watch.idle
-        report.memory = max(report.memory, usage.ru_maxrss * 1024 - watch.base)
-        report.leftovers = processes.kill_all(alone, uid)
-        if not report.killed:
-            for fd in (self._out, self._err, self._results):
-                while fd >= 0 and not report.killed and self._more(fd, report):
+        watch.cpu = max(watch.cpu, usage.ru_utime + usage.ru_stime)
+        watch.memory = max(watch.memory, usage.ru_maxrss * 1024 - watch.base)
+        watch.finish(report)
+        report.leftovers = processes.kill_all(self._walls.alone, self._walls.uid)
+        if report.killed not in ("memory", "output"):
+            self._drain(report)
+            for fd in (self._out, self._err):
+                while fd >= 0 and self._more(fd, report):
                     pass
-        self.close()
+        if self._output >= 0 and report.killed != "stopped":
+            report.stdout = os.pread(self._output, self._limits.output + 1, 0)
+        self._close()
 
     def _more(self, fd: int, report: Report) -> bool:
-        before = (len(report.stdout), len(report.stderr), len(self._pending), len(report.frames))
-        again = self._read(fd, report)
-        after = (len(report.stdout), len(report.stderr), len(self._pending), len(report.frames))
-        return again and before != after
+        before = len(report.stdout), len(report.stderr)
+        return self._read(fd, report) and before != (len(report.stdout), len(report.stderr))
 
 
 class _Watch:
-    """Clocks and memory of a program during one test."""
+    """Clocks and memory of a program since it was last seen."""
 
-    def __init__(self, prog: Program, report: Report) -> None:
-        self._prog, self._report, self._limits = prog, report, prog.limits
-        self._start = self._last = time.monotonic()
-        self.cpu = prog._billed
-        self.idle = 0.0
+    def __init__(self, pid: int, limits: Limits, readable: bool) -> None:
+        self._pid, self._limits, self._readable = pid, limits, readable
         self.base = _own_resident()
+        self.cpu = self._billed = 0.0
+        self.memory = 0
+        self._wall = limits.time * _WALL_FACTOR + _WALL_EXTRA_S
+        self.restart()
+
+    def restart(self) -> None:
+        """A new test begins."""
+        self._start = self._last = time.monotonic()
+        self._billed, self.idle, self.alarmed = self.cpu, 0.0, False
         self._next = self._start + _FIRST_LOOK_S
-        self._wall = self._limits.time * _WALL_FACTOR + _WALL_EXTRA_S
 
     def timeout_ms(self) -> int:
+        """Until the next look."""
         return max(0, int((self._next - time.monotonic()) * 1000) + 1)
 
-    def look(self, final: bool = False) -> None:
+    def finish(self, report: Report) -> None:
+        """Write the clocks into a report."""
+        self.cpu = max(self.cpu, processes.cpu_seconds(self._pid))
+        report.cpu = self.cpu - self._billed
+        report.seconds = report.cpu + self.idle
+        report.memory, report.alarmed = self.memory, self.alarmed
+
+    def look(self, report: Report) -> bool:
         """Sample if it is time; sets `report.killed` when a limit is passed."""
         now = time.monotonic()
-        if final:
-            self.cpu = max(self.cpu, processes.cpu_seconds(self._prog.pid))
-        elif now < self._next:
-            return
+        if now < self._next:
+            return False
+        usage = processes.sample(self._pid, self._readable)
+        if usage.asleep and usage.cpu - self.cpu < 0.5 * (now - self._last):
+            self.idle += now - self._last
+        self.cpu = max(self.cpu, usage.cpu)
+        memory = usage.memory - self.base
+        if memory > self._limits.memory:
+            memory = self._exact_memory(memory)
+        self.memory = max(self.memory, memory)
+        self._last, self._next = now, now + _LOOK_S
+        if self.memory > self._limits.memory:
+            report.killed = "memory"
         else:
-            usage = processes.sample(self._prog.pid, self._prog._readable)
-            if usage.asleep and usage.cpu - self.cpu < 0.5 * (now - self._last):
-                self.idle += now - self._last
-            self.cpu = max(self.cpu, usage.cpu)
-            memory = usage.memory - self.base
-            if memory > self._limits.memory:
-                memory = self._exact_memory(memory)
-            self._report.memory = max(self._report.memory, memory)
-            self._last, self._next = now, now + _LOOK_S
-        cpu = self.cpu - self._prog._billed
-        self._report.cpu, self._report.seconds = cpu, cpu + self.idle
-        if self._report.memory > self._limits.memory:
-            self._report.killed = "memory"
-        elif cpu > self._limits.time:
-            self._report.killed = "cpu"
-        elif cpu + self.idle > self._limits.time + 0.1:
-            self._report.killed = "idle"
-        elif now - self._start > self._wall:
-            self._report.killed = "wall"
-        else:
-            left = max(0.001, self._limits.time - cpu - self.idle)
-            self._next = min(self._next, now + left + 0.001)
+            report.killed = self.over(0.0)
+            left = self._limits.time - (self.cpu - self._billed) - self.idle
+            if left > 0:
+                self._next = min(self._next, now + left + 0.001)
+        return True
+
+    def over(self, grace: float) -> str:
+        """Which time limit is passed by more than `grace` seconds, or ""."""
+        cpu = self.cpu - self._billed - grace
+        if cpu > self._limits.time + program.WINDOW_S:
+            return "cpu"
+        if cpu + self.idle > self._limits.time + 0.1:
+            return "idle"
+        return "wall" if self._last - self._start > self._wall else ""
 
     def _exact_memory(self, memory: int) -> int:
         # Pages shared after a fork were counted once a process: ask precisely before judging.
@@ -286,13 +297,6 @@ class _Watch:
 def _own_resident() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def _pipe(uid: int | None) -> tuple[int, int]:
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    if uid is not None:
-        os.fchown(writer, uid, uid)  # so that the program may open /dev/stdout again
-    return reader, writer
 
 
 def _input_file(data: bytes) -> int:

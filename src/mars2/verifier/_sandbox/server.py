@@ -1,8 +1,10 @@
 """The fork server: takes jobs from its socket, forks one program at a time, reports.
 
-Messages to it: "job" (limits, entry; the code), "test" (kind; its input), "end". From it:
-"hello" (which walls stand), "report" a test, "idle" when nothing of the job is left alive
-or on disk. Expected outputs are not among them: it and its programs never have them.
+Messages to it: "job" (limits, entry, profile; the source), "run" (kind; the tests of one new
+process), "stop" (kill that process). From it: "hello" (which walls stand) and "report"s, of which
+the last one of each "run" has `final` set: then nothing of the program is left alive or on
+disk.
+Expected outputs are not among them: it and its programs never have them.
 """
 
 from __future__ import annotations
@@ -10,15 +12,14 @@ from __future__ import annotations
 import gc
 import importlib
 import os
-import select
 import signal
 import socket
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from . import frames, isolation, linux, prelude, processes, program
-from .run import ANSWERS, Hangup, Program, Report
-from .scratch import Scratch
+from . import frames, isolation, prelude, processes, program, walls
+from .run import Program
 
 # What programs import most: imported once here, free in every fork.
 # Not `threading`: its hook would cost every fork more than its import costs the few.
@@ -29,6 +30,21 @@ _WARM = (
     *("struct", "tempfile", "time", "traceback", "typing", "zlib"),
 )
 _HEAVY = ("numpy",)  # imported when a program first names it
+# A program whose text holds one of these could notice an earlier test in its process, or spoil
+# the process for a later one: it gets a process for each test. A false alarm only costs time.
+_APART = (
+    *(b"threading", b"_thread", b"multiprocessing", b"concurrent", b"asyncio", b"subprocess"),
+    *(b"fork", b"signal", b"alarm", b"atexit", b"ctypes", b"faulthandler", b"weakref", b"gc."),
+    *(b"/dev/", b"/proc", b"seek", b"truncate", b"dup", b"close", b"fdopen", b"fileno"),
+    *(b"pipe", b"tempfile", b"chdir", b"environ", b"setlocale", b"resource", b"rlimit"),
+    *(b"settrace", b"setprofile", b"modules", b"builtins", b"importlib", b"__import__"),
+    *(b"excepthook", b"displayhook", b"getcontext", b"setcontext", b"__del__", b"socket"),
+    *(b"getattr", b"setattr", b"_getframe", b"umask", b"pathlib", b"shutil", b"warnings"),
+    *(b"set_int_max_str_digits", b"setswitchinterval", b"mmap", b"unlink", b"remove(b"),
+)
+
+
+_ANSWERS = frozenset(kind.decode() for kind in program.ANSWERS)
 
 
 class _Become(Exception):
@@ -39,11 +55,11 @@ class _Become(Exception):
         self.job = job
 
 
-def start(sock: socket.socket, level: isolation.Level, without: set[str]) -> None:
+def start(sock: socket.socket, level: isolation.Level, settings: walls.Settings) -> None:
     """Set up the walls, say hello, serve until the socket ends. Ends the process."""
     job: program.Job | None = None
     try:
-        server = _Server(sock, level, without)
+        server = _Server(sock, level, settings)
         server.serve()
     except _Become as become:
         job = become.job
@@ -54,47 +70,24 @@ def start(sock: socket.socket, level: isolation.Level, without: set[str]) -> Non
 
 
 class _Server:
-    def __init__(self, sock: socket.socket, level: isolation.Level, without: set[str]) -> None:
-        self._sock, self._level = sock, level
-        self._alone = level.has("pid")
-        self._readable = True
-        keep = isolation.keep_paths()
-        if self._alone:
-            self._readable = self._mount_proc()
-        else:
-            linux.set_subreaper()
-        isolation.private_files(level, keep)
-        self._keep = keep
-        self._uid = isolation.choose_uid(level, keep, without)
-        self._scratch = Scratch(level, keep, self._uid)
-        linux.set_undumpable()
-        level.active.append("no new privileges")
-        os.chdir("/")
+    def __init__(
+        self, sock: socket.socket, level: isolation.Level, settings: walls.Settings
+    ) -> None:
+        self._sock = sock
+        for name in ("assertions", "encode", "functions", "script"):
+            importlib.import_module(f"{__package__}.{name}")  # before their files are out of sight
         for name in _WARM:
             importlib.import_module(name)
+        self._walls = walls.Walls(level, settings)
         program.make_streams()
         prelude.names()
-        gc.collect()
-        gc.freeze()
-        if not self._alone:
+        self._ready: set[str] = set()
+        _freeze()
+        if not self._walls.alone:
             signal.signal(signal.SIGTERM, self._on_term)
-        self._program: Program | None = None
-        self._loaded: set[str] = set()
         self._job: dict[str, Any] = {}
-        self._limits = isolation.Limits(1.0, 1, 1, 0)
         hello = {"op": "hello", "active": level.active, "missing": level.missing}
-        self._sock.sendall(frames.pack({**hello, "folder": self._scratch.folder}))
-
-    def _mount_proc(self) -> bool:
-        if not self._level.has("mount"):
-            self._level.missing["proc"] = "no mount namespace"
-            return False
-        flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-        try:
-            linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
-        except OSError:
-            return False
-        return self._level.attempt("proc", linux.mount, "proc", "/proc", "proc", flags)
+        self._sock.sendall(frames.pack({**hello, "folder": self._walls.scratch.folder}))
 
     def _on_term(self, _number: int, _frame: FrameType | None) -> None:
         # The launcher died (its parent was killed): leave nothing behind.
@@ -102,8 +95,8 @@ class _Server:
         os._exit(0)
 
     def _close(self) -> None:
-        processes.kill_all(self._alone, self._uid)
-        self._scratch.close()
+        processes.kill_all(self._walls.alone, self._walls.uid)
+        self._walls.scratch.close()
 
     def serve(self) -> None:
         """Jobs until the socket ends."""
@@ -112,94 +105,81 @@ class _Server:
                 head, blobs = message
                 if head["op"] == "job":
                     self._begin(head, blobs[0])
-                elif head["op"] == "test":
-                    self._fork(head["kind"], blobs[0])
-                    self._report(self._supervise(select.POLLRDHUP), 0)
-                elif head["op"] == "calls":
-                    self._calls(blobs)
-                elif head["op"] == "stop":  # it came after the last answer
-                    self._sock.sendall(frames.pack({"op": "stopped"}))
-                elif head["op"] == "end":
-                    self._stop_program()
-                    self._sock.sendall(frames.pack({"op": "idle"}))
-        except (Hangup, ConnectionError):
+                elif head["op"] == "run":
+                    self._run(head["kind"], blobs)
+                # a "stop" that finds nothing running came after the end: nothing to do
+        except ConnectionError:
             pass
         self._close()
 
-    def _calls(self, blobs: list[bytes]) -> None:
-        """All calls in one process, answers reported as they come, until told to stop."""
-        self._stop_program()
-        self._fork("functional", b"")
-        assert self._program is not None
-        for arguments in blobs:
-            self._program.call(arguments)
-        left = len(blobs)
-        while left > 0 and self._program is not None:
-            try:
-                report = self._supervise(select.POLLRDHUP | select.POLLIN)
-            except Hangup:
-                message = frames.receive(self._sock)
-                if message is None:
-                    raise
-                self._stop_program()
-                self._sock.sendall(frames.pack({"op": "stopped"}))
-                return
-            left -= sum(kind in ANSWERS for kind, _ in report.frames)
-            self._report(report, max(left, 0))
-
-    def _report(self, report: Report, left: int) -> None:
-        kinds = [kind for kind, _ in report.frames]
-        payloads = [payload for _, payload in report.frames]
-        head = {"op": "report", **report.head(), "kinds": kinds, "left": left}
-        self._sock.sendall(frames.pack(head, report.stdout, report.stderr, *payloads))
-
-    def _supervise(self, events: int) -> Report:
-        assert self._program is not None
-        report = self._program.supervise(self._sock.fileno(), events, self._alone, self._uid)
-        if report.exit is not None:
-            self._program = None
-            self._scratch.clean()
-        return report
-
     def _begin(self, head: dict[str, Any], source: bytes) -> None:
-        self._limits = isolation.Limits(
-            head["time"], head["memory"], head["output"], head["processes"]
-        )
-        self._job = {"entry": head["entry"], "source": source, "uid": self._uid}
-        for name in _HEAVY:
-            if name.encode() in source and name not in self._loaded:
-                self._loaded.add(name)
-                try:
-                    importlib.import_module(name)
-                except Exception:
-                    continue
-                gc.collect()
-                gc.freeze()
-
-    def _fork(self, kind: str, data: bytes) -> None:
-        fields = {
-            **self._job,
-            "kind": kind,
-            "path": self._scratch.put_program(self._job["source"]),
-            "tests": data if kind == "assertion" else b"",
-            "rlimits": isolation.rlimits(self._limits, self._process_base()),
-            "reset_signals": not self._alone,
+        limits = isolation.Limits(head["time"], head["memory"], head["output"], head["processes"])
+        self._job = {
+            "profile": head["profile"],
+            "entry": head["entry"],
+            "source": source,
+            "limits": limits,
+            "walls": self._walls,
         }
-        self._program = Program(fields, self._limits, self._readable)
-        job = self._program.fork(data if kind == "stdin" else b"")
+        if head["profile"] == "lcb":
+            self._prepare("lcb", _prepare_official)
+        for name in _HEAVY:
+            if name.encode() in source:
+                self._prepare(name, lambda name=name: importlib.import_module(name))
+
+    def _prepare(self, name: str, action: Any) -> None:
+        if name not in self._ready:
+            self._ready.add(name)
+            try:
+                action()
+            except ImportError:
+                return
+            _freeze()
+
+    def _run(self, kind: str, tests: list[bytes]) -> None:
+        """One process for these tests, or for the first if that is all that it may run."""
+        source, limits = self._job["source"], self._job["limits"]
+        native = self._job["profile"] == "native" and kind != "assertion"
+        apart = native and any(word in source for word in _APART)
+        tests = tests[:1] if apart else tests
+        whole = replace(limits, time=limits.time * len(tests))
+        process = Program(
+            {
+                **self._job,
+                "kind": kind,
+                "tests": tests,
+                "apart": apart,
+                "path": self._walls.scratch.put_program(source),
+                "prepared": self._walls.before_fork(whole),
+            }
+        )
+        job = process.fork()
         if job is not None:
             raise _Become(job)
+        answered, total, final = 0, len(tests), False
+        while not final:
+            report = process.supervise(self._sock.fileno())
+            final = report.exit is not None
+            answered += sum(kind in _ANSWERS for kind in report.kinds)
+            handed_on = answered > 0 and "N" in report.kinds  # the next test is for another process
+            died = final and answered < total and not handed_on and report.killed != "stopped"
+            head = {"op": "report", "final": final, "died": died, "apart": apart}
+            message = frames.pack(
+                {**head, **report.head()}, report.stdout, report.stderr, *report.frames
+            )
+            if final:
+                self._walls.scratch.clean()
+            self._sock.sendall(message)
+            if not final:
+                process.go_on()
 
-    def _process_base(self) -> int:
-        if self._uid is not None:
-            return 0
-        if self._level.has("user"):
-            return 2  # the launcher and this server count in this user namespace
-        return isolation.count_tasks(os.getuid())
 
-    def _stop_program(self) -> None:
-        if self._program is not None:
-            self._program.close()
-            self._program = None
-            processes.kill_all(self._alone, self._uid)
-            self._scratch.clean()
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+def _prepare_official() -> None:
+    from . import official
+
+    official.prepare()

@@ -1,0 +1,176 @@
+"""Whole programs that read standard input: what `python program.py < input` would do.
+
+A process of its own runs one test. A shared process runs many, each with fresh globals and
+fresh standard streams on real descriptors: an ordinary program cannot tell, and the few that
+could are not given a shared process (see `server`). A failure in a shared process is confirmed
+in a process of its own before it counts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import gc
+import os
+import sys
+from types import CodeType
+from typing import Any
+
+from . import program
+from .program import INPUT_FD, OUTPUT_FD, Answers, Job
+
+# Their presence means that something may still be unflushed or finalised at exit.
+_TEARDOWN = (b"open", b"IO", b"__del__", b"Wrapper", b"finalize")
+
+
+def run(job: Job, answers: Answers) -> int:
+    """Run all tests of the job, or up to one that makes the process unfit for the next."""
+    code = program.compile_source(job, answers)
+    if code is None:
+        return 1
+    if job.apart:
+        return _run(code, job, answers)
+    pristine = dict(builtins.__dict__)
+    random, depth = sys.modules["random"], program.stack_depth() + 1
+    for index, data in enumerate(job.tests):
+        if index:
+            if program.left_files(job):
+                answers.send(b"N")
+                return 0
+            answers.pause()
+            if builtins.__dict__ != pristine:
+                builtins.__dict__.clear()
+                builtins.__dict__.update(pristine)
+            sys.argv[:] = [job.path]
+            gc.enable()
+            random.seed()
+        _open_streams(data)
+        sys.setrecursionlimit(1000 + depth)
+        _run(code, job, answers)
+    return 0
+
+
+def _open_streams(data: bytes) -> None:
+    os.ftruncate(INPUT_FD, 0)
+    done = 0
+    while done < len(data):
+        done += os.pwrite(INPUT_FD, data[done:] if done else data, done)
+    os.lseek(INPUT_FD, 0, os.SEEK_SET)
+    os.dup2(INPUT_FD, 0)
+    os.dup2(OUTPUT_FD, 1)
+    program.stream("stdin", 0)
+    program.stream("stdout", 1)
+    program.stream("stderr", 2)
+
+
+def _run(code: CodeType, job: Job, answers: Answers) -> int:
+    """One test: run, end as the interpreter would, answer. Returns the exit status."""
+    space = program.module("__main__", job.path, builtins)
+    space.update(__cached__=None, __annotations__={})
+    if job.apart:
+        sys.setrecursionlimit(1000 + program.stack_depth())
+    status = 0
+    try:
+        exec(code, space)
+    except SystemExit as error:
+        status = _exit_status(error)
+        program.own_frames_off(error)
+        report: BaseException | None = error if status else None
+    except BaseException as error:
+        status = 1
+        program.own_frames_off(error)
+        _excepthook(error)
+        report = error
+    else:
+        report = None
+    evidence = None
+    if report is not None:
+        evidence = program.describe(report)
+        report.__traceback__ = None
+        del report
+    if job.apart:
+        _count_threads(job, answers)
+    status = _finish(job, space, status)
+    if not job.apart and not _send_output(job, answers):
+        return status
+    if status == 0:
+        answers.send(b"X")
+    else:
+        evidence = evidence or {"type": "", "message": f"exit status {status}", "traceback": ""}
+        answers.failure({"stage": "run", **evidence})
+    return status
+
+
+def _send_output(job: Job, answers: Answers) -> bool:
+    """What was printed, as a message; False after telling that it is too much."""
+    size = os.fstat(OUTPUT_FD).st_size
+    if size > job.limits.output:
+        answers.send(b"O")
+        os.ftruncate(OUTPUT_FD, 0)
+        return False
+    if size:
+        data = os.pread(OUTPUT_FD, size, 0)
+        os.ftruncate(OUTPUT_FD, 0)
+        answers.send(b"T", data)
+    return True
+
+
+def _excepthook(error: BaseException) -> None:
+    try:
+        sys.excepthook(type(error), error, error.__traceback__)
+    except BaseException:
+        pass
+
+
+def _exit_status(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return int(error.code) & 0xFF
+    try:
+        print(error.code, file=sys.stderr)
+    except BaseException:
+        pass
+    return 1
+
+
+def _count_threads(job: Job, answers: Answers) -> None:
+    try:
+        if len(os.listdir("/proc/self/task")) > job.limits.processes:
+            answers.send(b"P")
+    except OSError:
+        pass
+
+
+def _finish(job: Job, space: dict[str, Any], status: int) -> int:
+    """What the interpreter does at its end: threads, atexit, finalisers, flush."""
+    streams = (sys.stdout, sys.__stdout__)
+    try:
+        if "threading" in sys.modules:
+            sys.modules["threading"]._shutdown()
+        atexit._run_exitfuncs()
+    except BaseException:
+        pass
+    if not _flush(sys.stdout):
+        status = status or 120
+    if any(word in job.source for word in _TEARDOWN):
+        for private in (True, False):
+            for name in list(space):
+                if name != "__builtins__" and (name[:1] == "_" and name[:2] != "__") is private:
+                    space[name] = None
+        gc.collect()
+    elif not job.apart:
+        space.clear()
+    for stream in streams:
+        _flush(stream)
+    _flush(sys.stderr)
+    return status
+
+
+def _flush(stream: Any) -> bool:
+    try:
+        if stream is not None and not getattr(stream, "closed", False):
+            stream.flush()
+    except BaseException:
+        return False
+    return True

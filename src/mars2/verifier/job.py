@@ -1,0 +1,149 @@
+"""One program on one fork server: its tests in processes, its reports into verdicts.
+
+Several tests share a process, one after another, until one fails. In the `native` profile a
+failure counts only on the first test of a process (an earlier test may have left something
+behind), so that any other is repeated first in a fresh one. Exceptions are limits that were
+measured from outside. The official profile shares one process as the official checker does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import marshal
+import signal
+from typing import Any
+
+from mars2.config import VerifierConfig
+from mars2.types import (
+    AssertionTest,
+    FunctionalTest,
+    LcbResult,
+    Problem,
+    Status,
+    StdinTest,
+    TestVerdict,
+)
+from mars2.verifier._sandbox import frames
+from mars2.verifier.judge import Limits, Ran, judge
+from mars2.verifier.worker import Worker
+
+_BIG_BYTES = 200_000  # comparing more than this happens in a thread
+_KILLS = 2  # a program that is killed by nobody we know gets this many more chances
+_MEASURED = (Status.TIME_LIMIT, Status.OUTPUT_LIMIT)
+
+
+class Job:
+    """One program on one worker."""
+
+    def __init__(
+        self,
+        config: VerifierConfig,
+        worker: Worker,
+        problem: Problem,
+        code: str,
+        cases: list[Any],
+        early_stop: bool,
+    ) -> None:
+        self._worker, self._cases = worker, cases
+        self._entry = problem.entry_point or ""
+        self._official = config.profile == "lcb"
+        self._early_stop = early_stop or self._official
+        self._limits = Limits(
+            time_s=problem.time_limit_s or config.time_limit_s,
+            memory=(problem.memory_limit_mb or config.memory_limit_mb) << 20,
+            output=max(config.output_limit_kb << 10, _room(cases)),
+            processes=config.processes,
+        )
+        head = {
+            "op": "job",
+            "profile": config.profile,
+            "entry": self._entry,
+            "time": self._limits.time_s,
+            "memory": self._limits.memory,
+            "output": self._limits.output,
+            "processes": self._limits.processes,
+        }
+        self._opening = frames.pack(head, code.encode("utf-8", "surrogatepass"))
+        self._kills = 0
+        self.results: list[TestVerdict] = []
+        self.codes: list[Any] = []
+
+    async def run(self) -> list[TestVerdict]:
+        """Verdicts in the order of the tests, up to a failing one. Raises WorkerLost."""
+        while len(self.results) < len(self._cases) and not self._over():
+            await self._process(_alike(self._cases[len(self.results) :]))
+        return self.results
+
+    def lcb(self) -> LcbResult | None:
+        """What the official checker would have returned; None in the native profile."""
+        return official.result(self.codes) if self.codes else None
+
+    def _over(self) -> bool:
+        failed = bool(self.results) and self.results[-1].status is not Status.PASSED
+        return failed and self._early_stop
+
+    async def _process(self, cases: list[Any]) -> None:
+        """Judge a beginning of `cases`, at least one, in one process."""
+        head = {"op": "run", "kind": cases[0].kind}
+        self._worker.send(self._opening, frames.pack(head, *map(_payload, cases)))
+        self._opening = b""
+        first, going_on, final = len(self.results), True, False
+        while not final:
+            answer, blobs = await self._worker.receive(self._limits.time_s * 4)
+            final = answer["final"]
+            for ran in Ran.parse(answer, blobs):
+                done = len(self.results) - first
+                if going_on and done < len(cases):
+                    going_on = await self._take(cases[done], ran, done == 0)
+            if not going_on and not final:
+                self._worker.send(frames.pack({"op": "stop"}))
+
+    async def _take(self, case: Any, ran: Ran, fresh: bool) -> bool:
+        """Judge one test; False if nothing after it in this process counts."""
+        if ran.exit == -signal.SIGKILL and not ran.killed and self._kills < _KILLS:
+            self._kills += 1
+            return False
+        if self._official and not isinstance(case, AssertionTest):
+            verdict, code = await self._judge_official(case, ran)
+            self.codes.append(code)
+        else:
+            verdict = await self._judge(case, ran)
+            failed = verdict.status is not Status.PASSED
+            if failed and not fresh and verdict.status not in _MEASURED:
+                return False
+        self.results.append(verdict)
+        return ran.answer is not None and not self._over()
+
+    async def _judge(self, case: Any, ran: Ran) -> TestVerdict:
+        if ran.size() > _BIG_BYTES:
+            return await asyncio.to_thread(judge, case, self._entry, ran, self._limits)
+        return judge(case, self._entry, ran, self._limits)
+
+    async def _judge_official(self, case: Any, ran: Ran) -> tuple[TestVerdict, Any]:
+        if ran.size() > _BIG_BYTES:
+            return await asyncio.to_thread(official.judge, case, self._entry, ran, self._limits)
+        return official.judge(case, self._entry, ran, self._limits)
+
+
+def _alike(cases: list[Any]) -> list[Any]:
+    """The leading tests that can share a process."""
+    if isinstance(cases[0], AssertionTest):
+        return cases[:1]
+    return list(itertools.takewhile(lambda case: type(case) is type(cases[0]), cases))
+
+
+def _room(cases: list[Any]) -> int:
+    """Bytes that a right answer may need, as a power of two: the sandbox learns no length."""
+    longest = max((len(c.expected) for c in cases if isinstance(c, StdinTest)), default=0)
+    return 1 << (longest * 2).bit_length()
+
+
+def _payload(case: Any) -> bytes:
+    """What the process gets of a test: never what is expected (an assertion program has to)."""
+    if isinstance(case, StdinTest):
+        return case.input.encode("utf-8", "surrogatepass")
+    if isinstance(case, AssertionTest):
+        return case.program.encode("utf-8", "surrogatepass")
+    assert isinstance(case, FunctionalTest)
+    return marshal.dumps(case.args)
