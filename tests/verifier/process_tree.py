@@ -35,6 +35,21 @@ def alive(pid: int) -> bool:
         return False
 
 
+def escaped(pid: int, known: set[int]) -> list[int]:
+    """Living children of a process that are not among the known ones.
+
+    If the process is a subreaper, that is where its descendants' orphans are.
+    """
+    found = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        try:
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += [int(word) for word in file.read().split()]
+        except OSError:
+            continue
+    return [child for child in found if child not in known and alive(child)]
+
+
 def eventually(condition: Callable[[], bool], tries: int = 2000) -> bool:
     """True once the condition holds; gives up after so many looks."""
     for _ in range(tries):
