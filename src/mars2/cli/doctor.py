@@ -16,6 +16,7 @@ from mars2.cli.output import Output
 from mars2.errors import InfraError
 from mars2.types import FunctionalTest, Problem
 from mars2.verifier import Verifier, isolation_level
+from mars2.verifier.level import LEVELS
 
 EXTRAS = {
     "hf, train": ("torch", "transformers", "tokenizers", "safetensors"),
@@ -50,7 +51,9 @@ def command(as_json: bool) -> int:
         output.data(report)
     else:
         for key, value in report.items():
-            if isinstance(value, dict):
+            if key == "sandbox":
+                _show_sandbox(output, value)
+            elif isinstance(value, dict):
                 output.show(f"{key}:")
                 for name, item in value.items():
                     output.show(f"  {name:14} {_words(item)}")
@@ -59,12 +62,31 @@ def command(as_json: bool) -> int:
     return 0 if report["verifier"]["ok"] else 1
 
 
+def _show_sandbox(output: Output, sandbox: dict[str, Any]) -> None:
+    """The level, each wall in a line, and what the levels above would need."""
+    output.show("sandbox:")
+    output.show(f"  {'level':20} {sandbox['level'] or 'programs cannot be run'}")
+    for wall in sandbox["active"]:
+        output.show(f"  {wall:20} active")
+    for wall, reason in sandbox["missing"].items():
+        output.show(f"  {wall:20} missing: {reason}")
+    for level, lacking in sandbox["above"].items():
+        output.show(f"  {level:20} would need: {', '.join(lacking)}")
+
+
 def _sandbox() -> dict[str, Any]:
+    """Level and walls; `missing` and `above` (level → wall → reason) say why not more."""
     try:
         level = isolation_level()
     except InfraError as error:
-        return {"active": [], "missing": {"everything": str(error)}}
-    return {"active": list(level.active), "missing": level.missing}
+        return {"level": None, "active": [], "missing": {"everything": str(error)}, "above": {}}
+    higher = LEVELS[LEVELS.index(level.level) + 1 :]
+    return {
+        "level": level.level,
+        "active": list(level.active),
+        "missing": level.missing,
+        "above": {name: level.lacking(name) for name in higher},
+    }
 
 
 async def _judge() -> dict[str, Any]:

@@ -1,20 +1,16 @@
-"""Walls around the fork server (once) and around each program (after its fork).
+"""Namespaces, users and limits: the walls that every Linux can be asked for.
 
 Every wall is tried; one that this machine refuses is recorded in `Level.missing` with the
-reason and the rest still stands. Not here yet: seccomp and Landlock, which belong at the end
-of `confine`.
+reason and the rest still stands.
 """
 
 from __future__ import annotations
 
 import os
 import resource
-import signal
-import stat
-import sys
 from dataclasses import dataclass, field
 
-from . import linux
+from . import cgroup, linux
 
 _NAMESPACES = {
     "mount": linux.CLONE_NEWNS,
@@ -37,6 +33,7 @@ class Level:
 
     active: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
+    group: cgroup.Group | None = None
 
     def has(self, wall: str) -> bool:
         """True if that wall stands."""
@@ -98,79 +95,27 @@ def _write(path: str, text: str) -> None:
         pass  # without a mapping the next namespace call fails, and that is recorded
 
 
-def keep_paths() -> list[str]:
-    """Directories that programs need to import from, without those inside another one."""
-    found = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
-    found |= {entry for entry in sys.path if os.path.isdir(entry)}
-    paths = sorted({os.path.realpath(path) for path in found})
-    return [p for p in paths if not any(p != q and _inside(p, q) for q in paths)]
-
-
-def _inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def private_files(level: Level, keep: list[str]) -> None:
-    """Make the whole file tree read-only and unsearchable homes readable where Python needs it."""
-    if not level.has("mount"):
-        return
-    try:
-        linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
-    except OSError as error:
-        level.active.remove("mount")
-        level.missing["mount"] = str(error)
-        return
-    level.attempt("read-only files", linux.make_read_only, "/")
-    for folder in sorted({_unsearchable(path) for path in keep} - {""}):
-        try:
-            cover(folder, [(p, _open_path(p)) for p in keep if _inside(p, folder)], "mode=755")
-        except OSError as error:
-            level.missing[f"cover {folder}"] = str(error)
-
-
-def _unsearchable(path: str) -> str:
-    """The topmost directory on the way to `path` that other users cannot enter, or ""."""
-    parts = path.strip("/").split("/")
-    for end in range(1, len(parts) + 1):
-        folder = "/" + "/".join(parts[:end])
-        if not os.stat(folder).st_mode & stat.S_IXOTH:
-            return folder
-    return ""
-
-
-def _open_path(path: str) -> int:
-    return os.open(path, os.O_PATH | os.O_CLOEXEC)
-
-
-def cover(folder: str, keep: list[tuple[str, int]], options: str) -> None:
-    """Put an empty tmpfs over `folder`; the kept paths (opened before) show through it."""
-    linux.mount("tmpfs", folder, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
-    for path, fd in keep:
-        os.makedirs(path, mode=0o755, exist_ok=True)
-        linux.mount(f"/proc/self/fd/{fd}", path, None, linux.MS_BIND | linux.MS_REC)
-
-
-def choose_uid(level: Level, keep: list[str], without: set[str]) -> int | None:
+def choose_uid(level: Level, without: set[str], readable: list[str]) -> int | None:
     """An unused uid that programs can drop to, or None (not root, or it cannot read Python).
 
-    Derived from this process's id in the outer namespace, so that two servers never share one:
-    RLIMIT_NPROC counts per uid.
+    `readable`: what that user must be able to open. Derived from this process's id in the outer
+    namespace, so that two servers never share one: RLIMIT_NPROC counts per uid.
     """
     if "uid" in without:
         level.missing["uid"] = "switched off"
         return None
-    if os.geteuid() != 0:
+    if os.geteuid() != 0 or level.has("user"):
         level.missing["uid"] = "not root: programs run as this user"
         return None
     reason = "setuid refused"
-    for uid in (1_000_000 + _OUTER_PID, 20_000 + _OUTER_PID % 40_000, 65534):
+    for uid in OTHER_USERS:
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
                 drop_to(uid)
                 code = 2
-                if all(os.access(path, os.R_OK | os.X_OK) for path in keep):
+                if all(os.access(path, os.R_OK) for path in readable):
                     code = 0
             finally:
                 os._exit(code)
@@ -185,10 +130,11 @@ def choose_uid(level: Level, keep: list[str], without: set[str]) -> int | None:
 
 
 _OUTER_PID = os.getpid()  # imported by the launcher, before it enters a PID namespace
+OTHER_USERS = (1_000_000 + _OUTER_PID, 20_000 + _OUTER_PID % 40_000, 65534)
 
 
 def drop_to(uid: int) -> None:
-    """Become `uid` for good, without groups."""
+    """Become that user and group, without way back; capabilities go with root."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
@@ -227,16 +173,10 @@ def _allowed(what: int, soft: int, hard: int) -> tuple[int, int]:
     return (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
 
 
-def confine(limits: tuple[Rlimit, ...], uid: int | None) -> None:
-    """In the forked program, before its code: limits, user, no way back. Raises OSError."""
+def limit(limits: tuple[Rlimit, ...]) -> None:
+    """In the forked program: set what `rlimits` worked out. Raises OSError."""
     for what, pair in limits:
         resource.setrlimit(what, pair)
-    if uid is not None:
-        drop_to(uid)
-    else:
-        linux.drop_capabilities()
-    linux.set_no_new_privileges()
-    linux.set_parent_death_signal(signal.SIGKILL)  # after setuid, which clears it
 
 
 def address_space() -> int:

@@ -11,13 +11,14 @@ import os
 import signal
 import socket
 
-from . import isolation, linux, walls
+from . import cgroup, isolation, linux, walls
 
 
 def main(fd: int, settings: walls.Settings) -> None:
     """Never returns to the caller's work: serves until the socket ends, then exits."""
     os.umask(0o022)
     level = isolation.Level()
+    _enter_group(level, settings)  # as the user and in the file tree of outside
     isolation.enter_namespaces(level, set(settings.without))
     linux.set_parent_death_signal(signal.SIGKILL)  # a change of credentials would clear it
     alone = level.has("pid")
@@ -25,6 +26,8 @@ def main(fd: int, settings: walls.Settings) -> None:
     if pid:
         os.close(fd)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if level.group is not None:
+            level.group.leave()
         os._exit(status if status >= 0 else 1)
     # Inside a PID namespace killing the server kills everything. Without one it must live long
     # enough to kill its programs, so it is only asked to end.
@@ -36,3 +39,15 @@ def main(fd: int, settings: walls.Settings) -> None:
     from .server import start  # after the fork: the launcher stays small
 
     start(sock, level, settings)
+
+
+def _enter_group(level: isolation.Level, settings: walls.Settings) -> None:
+    if "cgroup" in settings.without:
+        level.missing["cgroup"] = "switched off"
+        return
+    try:
+        level.group = cgroup.enter()
+    except OSError as error:
+        level.missing["cgroup"] = error.strerror or str(error)
+        return
+    level.active.append("cgroup")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import platform
+import struct
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -19,10 +22,22 @@ MNT_DETACH = 2
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
 _PR_SET_NO_NEW_PRIVS = 38
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture
-_AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = -100, 0x8000, 1
+_AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
+ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
 _CAPABILITY_VERSION_3 = 0x20080522
 
+_SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
+_SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
+_LANDLOCK_VERSION, _LANDLOCK_PATH = 1, 1
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
+
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+class FilterProgram(ctypes.Structure):
+    """struct sock_fprog: number of instructions and their address."""
+
+    _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_void_p))
 
 
 def _check(result: int, what: str) -> None:
@@ -53,9 +68,9 @@ def detach(target: str) -> None:
     _check(_libc.umount2(target.encode(), MNT_DETACH), f"umount {target}")
 
 
-def make_read_only(path: str) -> None:
-    """Make a mount and all below it read-only (mount_setattr, Linux 5.12)."""
-    attributes = (ctypes.c_uint64 * 4)(_MOUNT_ATTR_RDONLY, 0, 0, 0)
+def set_mount_attributes(path: str, attributes_set: int) -> None:
+    """Add attributes to a mount and all below it (mount_setattr, Linux 5.12)."""
+    attributes = (ctypes.c_uint64 * 4)(attributes_set, 0, 0, 0)
     result = _libc.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
         ctypes.c_int(_AT_FDCWD),
@@ -65,6 +80,18 @@ def make_read_only(path: str) -> None:
         ctypes.c_size_t(ctypes.sizeof(attributes)),
     )
     _check(result, "mount_setattr")
+
+
+def pivot_root_here() -> None:
+    """Make the working directory, a mount point, the root of all processes of this namespace.
+
+    The old root ends up mounted over it (pivot_root(2), 'pivot_root(".", ".")') and is detached.
+    """
+    number = _SYS_PIVOT_ROOT.get(platform.machine())
+    if number is None:
+        raise OSError(errno.ENOSYS, f"pivot_root: number unknown on {platform.machine()}")
+    _check(_libc.syscall(ctypes.c_long(number), b".", b"."), "pivot_root")
+    _check(_libc.umount2(b".", MNT_DETACH), "umount of the old root")
 
 
 def _prctl(option: int, value: int, what: str) -> None:
@@ -97,6 +124,47 @@ def drop_capabilities() -> None:
     head = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     sets = (ctypes.c_uint32 * 6)()
     _check(_libc.capset(ctypes.byref(head), ctypes.byref(sets)), "capset")
+
+
+def seccomp_filter(address: int) -> None:
+    """Install the filter whose `FilterProgram` is at that address."""
+    mode, program = ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.c_void_p(address)
+    _check(_libc.prctl(_PR_SET_SECCOMP, mode, program), "PR_SET_SECCOMP")
+
+
+def landlock_version() -> int:
+    """Version of the kernel's Landlock interface. Raises OSError where there is none."""
+    number, flags = ctypes.c_long(_SYS_LANDLOCK_CREATE), ctypes.c_uint(_LANDLOCK_VERSION)
+    result = _libc.syscall(number, None, ctypes.c_size_t(0), flags)
+    if result < 0:
+        _check(result, "landlock")
+    return int(result)
+
+
+def landlock_ruleset(files: int, network: int, scoped: int, version: int) -> int:
+    """Descriptor of a new, empty ruleset that handles those rights."""
+    attributes = (ctypes.c_uint64 * 3)(files, network, scoped)
+    size = 8 * (3 if version >= 6 else 2 if version >= 4 else 1)
+    number = ctypes.c_long(_SYS_LANDLOCK_CREATE)
+    arguments = (ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint(0))
+    result = _libc.syscall(number, *arguments)
+    if result < 0:
+        _check(result, "landlock_create_ruleset")
+    return int(result)
+
+
+def landlock_allow(ruleset: int, path_fd: int, rights: int) -> None:
+    """Allow those rights on a file, or on a directory and all below it."""
+    rule = struct.pack("=Qi", rights, path_fd)  # struct landlock_path_beneath_attr, packed
+    number, kind = ctypes.c_long(_SYS_LANDLOCK_ADD), ctypes.c_int(_LANDLOCK_PATH)
+    result = _libc.syscall(number, ctypes.c_int(ruleset), kind, rule, ctypes.c_uint(0))
+    _check(result, "landlock_add_rule")
+
+
+def landlock_restrict(ruleset: int) -> None:
+    """Confine this thread and its descendants to the ruleset, for good."""
+    number = ctypes.c_long(_SYS_LANDLOCK_RESTRICT)
+    _check(_libc.syscall(number, ctypes.c_int(ruleset), ctypes.c_uint(0)), "landlock_restrict_self")
 
 
 def process_clock(pid: int) -> int:

@@ -1,122 +1,153 @@
 """The private directory in which a program runs, and getting it clean again.
 
-With a mount namespace /tmp and /dev/shm are small file systems of this server alone. Host
-directories directly under /tmp appear in it, empty and writable, so that a program which
-expects them finds them. A program that leaves anything behind costs a fresh mount, whatever
-it left; without the namespace the tree is deleted.
+In the private root /tmp and /dev/shm are one small file system of this server alone; a program
+that left nothing is recognised by counts and times, without looking everywhere. What one did
+leave is deleted. Elsewhere the program has a directory of its own under the machine's temporary
+directory.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import stat
 import tempfile
+from collections.abc import Collection, Sequence
 
-from . import isolation, linux
-
-_SIZE = "size=64m,nr_inodes=16k,mode=1777"
 PROGRAM = "program.py"
+_PRIVATE = ("/tmp", "/dev/shm")
 
 
 class Scratch:
     """One server's scratch space; `folder` is the working directory of programs."""
 
-    def __init__(self, level: isolation.Level, keep: list[str], uid: int | None) -> None:
-        self._uid = uid
-        self._covers: list[tuple[str, list[tuple[str, int]], list[tuple[str, int]]]] = []
-        self._private = level.has("mount") and level.attempt("private tmp", self._cover_all, keep)
-        self._new_folder()
-
-    def _cover_all(self, keep: list[str]) -> None:
-        for folder in ("/tmp", "/dev/shm"):
-            if not os.path.isdir(folder):
-                if folder == "/tmp":
-                    raise OSError(2, "/tmp is missing")
-                continue
-            inside = [p for p in keep if isolation._inside(p, folder)]
-            mirrored = []
-            for entry in sorted(os.scandir(folder), key=lambda e: e.name)[:256]:
-                if entry.is_dir(follow_symlinks=False) and folder == "/tmp":
-                    on_the_way = any(isolation._inside(p, entry.path) for p in inside)
-                    if not on_the_way:
-                        mirrored.append((entry.path, 0o777))
-            self._covers.append((folder, [(p, isolation._open_path(p)) for p in inside], mirrored))
-        for cover in self._covers:
-            self._mount(*cover)
-
-    @staticmethod
-    def _mount(folder: str, keep: list[tuple[str, int]], mirrored: list[tuple[str, int]]) -> None:
-        isolation.cover(folder, keep, _SIZE)
-        for path, mode in mirrored:
-            os.mkdir(path)
-            os.chmod(path, mode)
-
-    def _new_folder(self) -> None:
-        base = "/tmp" if self._private else tempfile.gettempdir()
+    def __init__(self, private: bool, mirrored: Sequence[str], uid: int | None) -> None:
+        """`private`: /tmp and /dev/shm are this server's, with the empty folders `mirrored`."""
+        self._private, self._uid = private, uid
+        self._mirrored = list(mirrored)
+        # Programs of another user cannot change the mirrored folders, only fill them.
+        self._fickle = self._mirrored if uid is None else []
+        self._roots = _PRIVATE if private else ()
+        base = "/tmp" if private else tempfile.gettempdir()
+        tempfile.tempdir = None  # programs find their own
         # Random besides: without namespaces several servers share one parent directory.
         self.folder = os.path.join(base, f"mars2-{os.getpid()}-{secrets.token_hex(6)}")
+        self.path = os.path.join(self.folder, PROGRAM)
+        os.environ.update(HOME=self.folder, PWD=self.folder)  # inherited by programs
+        if not private:
+            os.environ["TMPDIR"] = self.folder
         os.mkdir(self.folder, 0o700)
+        self._give_away()
+        self._free = self._counts()
+        self._clean = self._marks()
+
+    def _give_away(self) -> None:
         if self._uid is not None:
             os.chown(self.folder, self._uid, self._uid)
-        os.environ.update(HOME=self.folder, PWD=self.folder)  # inherited by programs
-        self._clean = self._fingerprint()
 
     def put_program(self, source: bytes) -> str:
         """Write the program's file; returns its path."""
-        path = os.path.join(self.folder, PROGRAM)
-        with open(path, "wb") as file:
-            file.write(source)
-        return path
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
+        fd = os.open(self.path, flags, 0o644)
+        try:
+            view = memoryview(source)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+        return self.path
 
     def clean(self) -> None:
-        """Remove everything that a program left."""
+        """Remove everything that a program left. Raises OSError if something cannot be."""
         try:
-            os.unlink(os.path.join(self.folder, PROGRAM))
+            os.unlink(self.path)
         except OSError:
             pass
         try:
-            if not os.listdir(self.folder) and self._fingerprint() == self._clean:
+            if (
+                self._counts() == self._free
+                and self._marks() == self._clean
+                and not os.listdir(self.folder)
+            ):
                 return
         except OSError:
             pass
-        if self._private:
-            for cover in self._covers:
-                linux.detach(cover[0])
-                self._mount(*cover)
-        else:
-            remove_tree(self.folder)
-        self._new_folder()
+        self._wipe()
+
+    def _wipe(self) -> None:
+        keep = {self.folder, *self._mirrored}
+        for root in self._roots:
+            os.chmod(root, 0o1777)
+            empty(root, keep)
+        for path in (self.folder, *self._mirrored):
+            if os.path.islink(path) or not os.path.isdir(path):
+                if os.path.lexists(path):
+                    os.unlink(path)
+                os.mkdir(path)
+            os.chmod(path, 0o700 if path == self.folder else 0o777)
+            empty(path)
+        self._give_away()
+        self._clean = self._marks()
 
     def close(self) -> None:
         """Remove the directory itself."""
         if not self._private:
             remove_tree(self.folder)
 
-    def _fingerprint(self) -> tuple[int, ...]:
-        """Changes when a file or directory appears, goes or changes outside `folder`."""
-        marks: list[int] = []
-        for folder, _, mirrored in self._covers:
-            usage = os.statvfs(folder)
-            marks += [usage.f_ffree, usage.f_bfree, os.stat(folder).st_ctime_ns]
-            marks += [os.stat(path).st_ctime_ns for path, _ in mirrored]
-        info = os.stat(self.folder)
-        return (*marks, stat.S_IMODE(info.st_mode), info.st_uid)
+    def _counts(self) -> tuple[int, int]:
+        """Files and bytes left in the private file system: the same again after every program."""
+        if not self._private:
+            return (0, 0)
+        usage = os.statvfs("/tmp")
+        return (usage.f_ffree, usage.f_bfree)
+
+    def _marks(self) -> tuple[int, ...]:
+        """Change when entries of the private roots, or the folder itself, are exchanged."""
+        info = os.stat(self.folder, follow_symlinks=False)
+        marks = [info.st_ino, info.st_mode, info.st_uid]
+        marks += [os.stat(root).st_ctime_ns for root in self._roots]
+        marks += [os.stat(path).st_ctime_ns for path in self._fickle]
+        return tuple(marks)
+
+
+def empty(folder: str, keep: Collection[str] = ()) -> None:
+    """Delete all in `folder` but the paths in `keep`. Raises OSError if something stays.
+
+    However deep a tree is, paths stay short: folders found inside one are first moved up into
+    `folder`. Permissions that a program took away are given back before.
+    """
+    waiting = [folder]
+    moved = 0
+    while waiting:
+        here = waiting.pop()
+        for name in os.listdir(here):
+            path = os.path.join(here, name)
+            if path in keep:
+                continue
+            if not stat.S_ISDIR(os.lstat(path).st_mode):
+                os.unlink(path)
+                continue
+            os.chmod(path, 0o700)
+            try:
+                os.rmdir(path)
+                continue
+            except OSError:
+                pass
+            target = path
+            if here != folder:
+                target = os.path.join(folder, f".mars2-{moved}-{secrets.token_hex(4)}")
+                moved += 1
+                os.rename(path, target)
+            waiting.append(target)
+        if here != folder:
+            os.rmdir(here)
 
 
 def remove_tree(folder: str) -> None:
-    """Delete a tree, also one whose directories the program made unwritable."""
-
-    def open_up(_function: object, path: str, _error: object) -> None:
-        try:
-            os.chmod(os.path.dirname(path), 0o700)
-            os.chmod(path, 0o700)
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.unlink(path)
-        except OSError:
-            pass
-
-    shutil.rmtree(folder, onerror=open_up)
+    """Delete a tree, also one whose directories the program made unwritable; best effort."""
+    try:
+        os.chmod(folder, 0o700)
+        empty(folder)
+        os.rmdir(folder)
+    except OSError:
+        pass

@@ -1,17 +1,20 @@
 """All walls around programs, set up once per fork server and once per program.
 
 The server and the program only say *when*; which walls there are, what this machine refuses and
-how a program is locked in is decided here, from `isolation` and its neighbours.
+how a program is locked in is decided here. What can stand in the server already does, because a
+fork inherits it for nothing: the private root, the system call filter, and Landlock where the
+server is out of its programs' reach without it.
 """
 
 from __future__ import annotations
 
+import _signal  # `signal` wraps the same in enums, which costs each program a tenth of a millisecond
 import json
 import os
+import signal
 from dataclasses import dataclass, field
-from typing import Any
 
-from . import isolation, linux
+from . import isolation, landlock, linux, paths, root, seccomp
 from .scratch import Scratch
 
 
@@ -21,6 +24,7 @@ class Settings:
 
     without: frozenset[str] = frozenset()
     packages: dict[str, list[str]] = field(default_factory=dict)
+    """Site directory → top-level names in it that programs may import."""
 
     @classmethod
     def parse(cls, text: str) -> Settings:
@@ -33,49 +37,173 @@ class Settings:
         return json.dumps({"without": sorted(self.without), "packages": self.packages})
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What `confine` needs, worked out before the fork."""
+
+    rlimits: tuple[isolation.Rlimit, ...]
+
+
 class Walls:
-    """The walls of one fork server. Build it in the server's process, before any program."""
+    """The walls of one fork server. Build it in the server's process, before any program.
+
+    Afterwards this process sees only what its programs see: import before what they may not.
+    """
 
     def __init__(self, level: isolation.Level, settings: Settings) -> None:
-        self.level = level
+        self.level, self._settings = level, settings
         self.alone = level.has("pid")
         """This process is the first of a PID namespace: one signal reaches every program."""
         self.readable = True
         """/proc shows this server's processes, so that memory and sleep can be sampled."""
-        keep = isolation.keep_paths()
-        if self.alone:
-            self.readable = self._mount_proc()
-        else:
+        if not self.alone:
             linux.set_subreaper()
-        isolation.private_files(level, keep)
-        self.uid = isolation.choose_uid(level, keep, set(settings.without))
-        self.scratch = Scratch(level, keep, self.uid)
+        # No program may interrupt the server; `confine` gives it back to programs.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        needs = paths.python_needs(settings.packages)
+        mirrored = self._enter_root(needs)
+        private = level.has("private root")
+        self.uid = isolation.choose_uid(level, set(settings.without), [os.__file__])
+        self.scratch = Scratch(private, mirrored, self.uid)
+        paths.clean_imports(settings.packages)
         linux.set_undumpable()
-        level.active.append("no new privileges")
+        linux.set_no_new_privileges()
+        level.active += ["no new privileges", "capabilities dropped"]
+        self._ruleset = self._make_rules(needs)
+        self._own_filter = False
+        self._filter()
         os.chdir("/")
 
-    def _mount_proc(self) -> bool:
+    # ------------------------------------------------------------------ once, in the server
+
+    def _enter_root(self, needs: paths.Needs) -> list[str]:
+        """Returns the folders mirrored in the private /tmp."""
+        level = self.level
+        if self._off("private root"):
+            self._proc_without_root()
+            return []
+        if not level.has("mount"):
+            level.missing["private root"] = "no mount namespace"
+            self._proc_without_root()
+            return []
+        mirrored: list[str] = []
+
+        def build() -> None:
+            user = isolation.OTHER_USERS[0] if os.geteuid() == 0 else os.geteuid()
+            mirrored.extend(root.enter(needs, user, self.alone))
+
+        if level.attempt("private root", build):
+            level.active.append("private tmp")
+            if self.alone:
+                level.active.append("proc")
+        else:
+            self._proc_without_root()
+        return mirrored
+
+    def _proc_without_root(self) -> None:
+        if not self.alone:
+            return
+        self.readable = False
         if not self.level.has("mount"):
             self.level.missing["proc"] = "no mount namespace"
-            return False
-        flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-        try:
+            return
+
+        def mount() -> None:
             linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
-        except OSError:
-            return False
-        return self.level.attempt("proc", linux.mount, "proc", "/proc", "proc", flags)
+            flags = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+            linux.mount("proc", "/proc", "proc", flags)
 
-    def before_fork(self, limits: isolation.Limits) -> Any:
+        self.readable = self.level.attempt("proc", mount)
+
+    def _off(self, wall: str) -> bool:
+        if wall in self._settings.without:
+            self.level.missing[wall] = "switched off"
+            return True
+        return False
+
+    def _make_rules(self, needs: paths.Needs) -> landlock.Ruleset | None:
+        """Enter Landlock here if that is enough; else the rules that each program enters."""
+        if self._off("landlock"):
+            return None
+        read, write = landlock.READ, landlock.READ_WRITE
+        rules = [(f"/dev/{name}", read | landlock.WRITE_FILE) for name in paths.DEVICES]
+        # /dev/shm: named semaphores of multiprocessing, which nothing else can hold.
+        rules.append(("/dev/shm", write))
+        if self.level.has("private root"):
+            rules += [("/", read), ("/tmp", write)]
+        else:
+            for path in needs.shown:
+                rules += _around(path, needs.hidden)
+            for folder, names in needs.packages.items():
+                rules.append((folder, landlock.READ_DIR))
+                rules += [(os.path.join(folder, name), read) for name in names]
+            rules.append((self.scratch.folder, write))
+            rules.append(("/proc" if self.level.has("proc") else "/proc/self", read))
+        try:
+            ruleset = landlock.Ruleset(rules)
+        except OSError as error:
+            self.level.missing["landlock"] = str(error)
+            return None
+        # The first process of a PID namespace gets no signals from inside. The server may then
+        # share its programs' rules, as long as it can do its own work under them.
+        shared = self.alone and self.level.has("private root") and ruleset.moves
+        if shared:
+            self.level.attempt("landlock", ruleset.enter)
+            return None
+        self.level.active.append("landlock")
+        return ruleset
+
+    def _filter(self) -> None:
+        if self._off("seccomp"):
+            return
+
+        def install() -> None:
+            seccomp.for_server().install()
+
+        if self.level.attempt("seccomp", install):
+            guarded = self._ruleset is not None and self._ruleset.signals
+            self._own_filter = not (self.alone or self.uid is not None or guarded)
+
+    # ------------------------------------------------------------------ once a program
+
+    def before_fork(self, limits: isolation.Limits) -> Prepared:
         """Worked out in the server, so that a program's process has little to do: see `confine`."""
-        return isolation.rlimits(limits, self._process_base())
+        if self.level.group is not None:
+            self.level.group.limit(limits.memory, limits.processes)
+        return Prepared(isolation.rlimits(limits, self._process_base()))
 
-    def confine(self, prepared: Any) -> None:
+    def confine(self, prepared: Prepared) -> None:
         """In a program's process, before its code: no way back. Raises OSError."""
-        isolation.confine(prepared, self.uid)
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
+        isolation.limit(prepared.rlimits)
+        if self.uid is not None:
+            isolation.drop_to(self.uid)
+        else:
+            linux.drop_capabilities()
+        if not self.alone:  # else the kernel ends all with the server
+            linux.set_parent_death_signal(signal.SIGKILL)  # after setuid, which clears it
+        if self._ruleset is not None:
+            self._ruleset.enter()
+        if self._own_filter:
+            seccomp.for_program(os.getpid()).install()
 
     def _process_base(self) -> int:
         if self.uid is not None:
             return 0
         if self.level.has("user"):
             return 2  # the launcher and this server count in this user namespace
-        return isolation.count_tasks(os.getuid())
+        # Root's processes are not counted against a limit.
+        return isolation.count_tasks(os.getuid()) if os.getuid() != 0 else 0
+
+
+def _around(path: str, hidden: list[str]) -> list[tuple[str, int]]:
+    """Rules to read `path` without what is hidden in it: its other entries, one by one."""
+    real = os.path.realpath(path)
+    if not any(paths.inside(folder, real) for folder in hidden):
+        return [(path, landlock.READ)]
+    if real in hidden:
+        return []
+    rules = [(path, landlock.READ_DIR)]
+    for name in os.listdir(real):
+        rules += _around(os.path.join(real, name), hidden)
+    return rules
