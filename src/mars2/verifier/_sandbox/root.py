@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from . import linux
 from .paths import DEVICES, Needs, inside
@@ -16,7 +17,7 @@ from .paths import DEVICES, Needs, inside
 _BASES = ("/tmp", "/mnt", "/media", "/srv", "/var/tmp", "/opt", "/home", "/run")
 _RESTRICTED = linux.ATTR_RDONLY | linux.ATTR_NOSUID | linux.ATTR_NODEV
 _SCRATCH_OPTIONS = "size=64m,nr_inodes=16k,mode=755"
-_MAX_MIRRORED = 256
+_MAX_MIRRORED = 64
 _MAX_LINKS = 40
 
 
@@ -59,8 +60,17 @@ def _folders(parent: str) -> list[str]:
     if not os.path.isdir(parent):
         return []
     with os.scandir(parent) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    return names[:_MAX_MIRRORED]
+        names = [entry.name for entry in entries if _open_to_all(entry)]
+    return sorted(names)[:_MAX_MIRRORED]
+
+
+def _open_to_all(entry: os.DirEntry[str]) -> bool:
+    """A folder that any user could enter: another user's private ones stay unknown."""
+    try:
+        info = entry.stat(follow_symlinks=False)
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_mode & 0o005 == 0o005
 
 
 class _Builder:

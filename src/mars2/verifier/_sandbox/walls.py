@@ -8,7 +8,7 @@ server is out of its programs' reach without it.
 
 from __future__ import annotations
 
-import _signal  # `signal` wraps the same in enums, which costs each program a tenth of a millisecond
+import _signal
 import json
 import os
 import signal
@@ -174,6 +174,7 @@ class Walls:
 
     def confine(self, prepared: Prepared) -> None:
         """In a program's process, before its code: no way back. Raises OSError."""
+        # Not by `signal`, whose enums cost a tenth of a millisecond in a fresh process.
         _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         isolation.limit(prepared.rlimits)
         if self.uid is not None:
