@@ -1,0 +1,334 @@
+"""In the forked process: run a submission as LiveCodeBench's official checker runs it.
+
+Its quirks are part of its verdicts, so they are kept one by one: the module of star imports, the
+mocked standard input, the captured output, the functions set to None, the alarm (source:
+livecodebench/evaluation/testing_util.py). Expected outputs are not here; what a test printed or
+returned is told to the grader, which compares.
+
+What the checker does to a failing test after comparing (it makes texts of the result and of the
+arguments, which can fail) is worked out here where only this process can tell, see
+`encode_exact`. Where the official process would die without results this one ends without an
+answer.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import io
+import json
+import marshal
+import os
+import resource
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+from . import encode, encode_exact, official_code, program
+
+INT_DIGITS = 50_000
+RECURSION_LIMIT = 50_000
+_STACK_BYTES = 8 << 20  # where the official process runs: Linux's default
+_STARRED = (
+    *("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random"),
+    *("statistics", "itertools", "functools", "operator", "io", "sys", "json"),
+)
+_IMPORTS = "".join(
+    [
+        *(f"from {name} import *\n" for name in (*_STARRED, "builtins", "typing")),
+        *(f"import {name}\n" for name in _STARRED),
+    ]
+)
+_FORBIDDEN = (
+    *("kill", "system", "putenv", "remove", "removedirs", "rmdir", "fchdir", "setuid", "fork"),
+    *("forkpty", "killpg", "rename", "renames", "truncate", "replace", "unlink", "fchmod"),
+    *("fchown", "chmod", "chown", "chroot", "lchflags", "lchmod", "lchown", "getcwd", "chdir"),
+)
+# What names or imports `subprocess`, whose own import costs every fork a little.
+_STARTERS = (
+    *("subprocess", "popen", "platform", "asyncio", "multiprocessing", "importlib", "uuid"),
+    *("__import__", "webbrowser", "pty", "modules", "exec", "eval", "concurrent"),
+)
+_NO_MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
+_NAN_BYTES = b"\x00\x00\x00\x00\x00\x00\xf8\x7f"  # of json's NaN, as marshal writes it
+
+Answer = Callable[[bytes, bytes], None]
+
+_module: ModuleType | None = None
+
+
+def prepare() -> None:
+    """Build in the fork server what every program finds: its module and the standard input."""
+    global _module
+    # As in a child of multiprocessing: one is closed, the other is on /dev/null.
+    sys.__stdin__ = _null_reader()  # type: ignore[misc]
+    sys.__stdin__.close()
+    sys.stdin = _null_reader()
+    # The module is not in sys.modules, and a program adds its own names to these.
+    _module = ModuleType("tmp_sol", "")
+    exec(_IMPORTS, _module.__dict__)
+    _module.__dict__.update(quit=None, help=None)
+    official_code.compile_stdin("if __name__ == '__main__':\n print(f'{1}')")
+
+
+def _null_reader() -> io.TextIOWrapper:
+    # Descriptor 0 of every program of this profile is /dev/null.
+    raw = io.FileIO(0, "r", closefd=False)
+    return io.TextIOWrapper(io.BufferedReader(raw), encoding="utf-8")
+
+
+def run(
+    kind: str,
+    source: str,
+    entry: str,
+    tests: Iterator[bytes],
+    answer: Answer,
+    output_limit: int,
+) -> None:
+    """Answer each test ("stdin": its input's text; "functional": its arguments, marshalled).
+
+    Returns after the last test or the first that raised. Ends the process where the official
+    one would have died.
+    """
+    if _module is None:
+        prepare()
+    assert _module is not None
+    runner = _Runner(_module, answer, output_limit)
+    try:
+        first = next(tests, None)
+        if first is None:
+            return
+        _guard(source)
+        alarm.install()
+        test = runner.load(kind, source, entry)
+        while first is not None and test is not None and test(first):
+            first = next(tests, None)
+    except BaseException:  # the official process has no handler for it either
+        os._exit(1)
+
+
+def _guard(source: str) -> None:
+    """What `reliability_guard` and the checker's module do to the process."""
+    sys.set_int_max_str_digits(INT_DIGITS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    if soft == resource.RLIM_INFINITY or soft > _STACK_BYTES:
+        resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, hard))
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if any(word in source for word in _STARTERS):
+        importlib.import_module("subprocess").__dict__["Popen"] = None
+    os.__dict__.update(dict.fromkeys(_FORBIDDEN))
+    builtins.__dict__.update(quit=None, help=None)
+    shutil.__dict__.update(rmtree=None, move=None, chown=None)
+    sys.modules.update(dict.fromkeys(_NO_MODULES))  # type: ignore[arg-type]  # None: no import
+
+
+class TimeoutException(Exception):
+    """Raised in a program that has used its time. A test whose error's repr names it is -3."""
+
+
+class _Alarm:
+    """SIGALRM from the supervisor, when a test has used its time."""
+
+    armed = False
+
+    def install(self) -> None:
+        signal.signal(signal.SIGALRM, self._rang)
+
+    def _rang(self, _number: int, _frame: Any) -> None:
+        if self.armed:  # else it came too late: nothing of the program is running
+            print("timeout occured: alarm went off")
+            raise TimeoutException
+
+
+alarm = _Alarm()
+
+
+class _Runner:
+    def __init__(self, module: ModuleType, answer: Answer, output_limit: int) -> None:
+        self._module, self._answer, self._limit = module, answer, output_limit
+        self._entry: Any = None
+
+    def load(self, kind: str, source: str, entry: str) -> Callable[[bytes], bool] | None:
+        """Compile and run the program's definitions. None after telling why it cannot be."""
+        stage, stdin = "compile", kind == "stdin"
+        try:
+            compile_ = official_code.compile_stdin if stdin else official_code.compile_function
+            code = compile_(source)
+            stage = "load"
+            owner: Any = ModuleType("tmp_sol", "") if code.bare else self._module
+            if not code.bare:
+                sys.setrecursionlimit(RECURSION_LIMIT)
+            alarm.armed = True
+            exec(code.code, owner.__dict__)
+            if code.solution:
+                owner = owner.Solution()
+            assert owner is not None
+            alarm.armed = False
+            self._entry = _attribute(owner, "wrapped_function" if stdin else entry)
+            if self._entry is None:
+                raise NameError(f"the program does not define {entry!r}")
+        except Exception as error:
+            alarm.armed = False
+            self._failed(error, stage)
+            return None
+        return self._stdin if stdin else self._functional
+
+    # ------------------------------------------------------------------ programs
+
+    def _stdin(self, data: bytes) -> bool:
+        """One test; False after telling an exception."""
+        text = data.decode("utf-8", "surrogatepass")
+        captured, before = io.StringIO(), sys.stdout
+        captured.close = lambda x: 1  # type: ignore[assignment,misc]  # as it is there
+        sys.stdout = captured
+        failed: Exception | None = None
+        try:
+            try:
+                alarm.armed = True
+                _mocked(self._entry, text)
+            except Exception as error:
+                failed = error
+            finally:
+                alarm.armed = False
+            try:
+                timeout = failed is not None and "timeoutexception" in repr(failed).lower()
+            finally:
+                printed = captured.getvalue()
+                sys.stdout = before
+        except Exception as error:  # the repr failed, or the program closed its output
+            self._failed(error, "load")
+            return False
+        payload = printed.encode("utf-8", "surrogatepass")
+        if len(payload) > self._limit:
+            self._answer(b"O", b"")
+            return failed is None
+        if payload:
+            self._answer(b"T", payload)
+        if failed is None:
+            self._answer(b"X", b"")
+            return True
+        self._failed(failed, "call", timeout)
+        return False
+
+    # ------------------------------------------------------------------ functions
+
+    def _functional(self, data: bytes) -> bool:
+        """One test; False after telling an exception."""
+        arguments = marshal.loads(data)
+        if _NAN_BYTES in data:
+            arguments = _with_json_nan(arguments)
+        try:
+            try:
+                alarm.armed = True
+                result = self._entry(*arguments)
+                alarm.armed = False
+                if isinstance(result, tuple):
+                    result = list(result)
+            finally:
+                alarm.armed = False
+        except Exception as error:
+            try:
+                timeout = "timeoutexception" in repr(error).lower()
+                str(arguments)
+            except Exception as second:
+                self._failed(second, "load")
+            else:
+                self._failed(error, "call", timeout)
+            return False
+        try:
+            payload = encode_exact.exact(result, self._limit)
+        except encode.TooLarge:
+            self._answer(b"O", b"")
+        else:
+            self._answer(b"R", payload)
+        return True
+
+    def _failed(self, error: BaseException, stage: str, timeout: bool = False) -> None:
+        if stage != "call":
+            format(error)  # the checker puts it into a message: if that raises, the process dies
+        fields = {**program.describe(error), "stage": stage, "timeout": timeout}
+        self._answer(b"E", json.dumps(fields).encode())
+
+
+def _attribute(owner: Any, name: str) -> Any:
+    try:
+        assert hasattr(owner, name)
+        return getattr(owner, name)
+    except Exception:
+        return None
+
+
+def _with_json_nan(value: Any) -> Any:
+    """The same value with every NaN being the one object that `json.loads` gives."""
+    kind = type(value)
+    if kind is float and value != value:
+        return json.decoder.NaN  # type: ignore[attr-defined]
+    if kind is list:
+        return [_with_json_nan(item) for item in value]
+    if kind is dict:
+        return {key: _with_json_nan(item) for key, item in value.items()}
+    return value
+
+
+# --------------------------------------------------------------------------- standard input
+
+
+def _mocked(function: Callable[[], Any], text: str) -> None:
+    """Call with the input mocked as by the checker's stack of `unittest.mock.patch`.
+
+    The innermost patch enters first, so that reading is replaced on the stream that
+    `from sys import stdin` gave, and only then `sys.stdin` itself by a StringIO.
+    """
+    lines = iter(text.split("\n"))
+    stream: Any = sys.stdin
+    opened = builtins.open
+    try:
+        stream.read = lambda *args: text
+        try:
+            stream.readlines = lambda *args: text.split("\n")
+            try:
+                stream.readline = lambda *args: next(lines)
+                try:
+                    sys.stdin = io.StringIO(text)
+                    try:
+                        builtins.open = _MockedOpen(text)  # type: ignore[assignment]
+                        function()
+                    except SystemExit:
+                        pass
+                    finally:
+                        builtins.open = opened
+                finally:
+                    sys.stdin = stream
+            finally:
+                del stream.readline
+        finally:
+            del stream.readlines
+    finally:
+        del stream.read
+
+
+class _MockedOpen:
+    """`unittest.mock.mock_open(read_data=text)`, made when it is touched."""
+
+    def __init__(self, text: str) -> None:
+        self.__dict__["_made"] = None
+        self.__dict__["_text"] = text
+
+    def _real(self) -> Any:
+        if self._made is None:
+            from unittest.mock import mock_open
+
+            self.__dict__["_made"] = mock_open(read_data=self._text)
+        return self._made
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self._real()(*args, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._real(), name, value)
