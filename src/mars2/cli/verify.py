@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import click
 from pydantic import ValidationError
 
 from mars2.cli.options import json_option, run_async
 from mars2.cli.output import Output
+from mars2.cli.verify_journal import Journal, digest, read_verdicts
+from mars2.cli.verify_report import explain, print_summary, summary
+from mars2.cli.verify_results import Judged, metrics_path, write_results
 from mars2.config import VerifierConfig
 from mars2.errors import UsageError
 from mars2.problems import load
-from mars2.problems.jsonl import read_text, rows
-from mars2.types import Problem, Status, Submission, TestSet
+from mars2.types import Problem, Status, Submission, TestSet, Verdict
+from mars2.verifier import Verifier
 from mars2.verifier.batch import run_verify
+from mars2.verifier.formats import FORMATS, Format, program, read_file, read_submissions
 
 
 @click.command(name="verify")
@@ -24,24 +33,66 @@ from mars2.verifier.batch import run_verify
     "--submissions",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="JSON lines: id, problem_id, and code or completion.",
+    help="JSON lines or a JSON array, gzipped or not; see --format.",
 )
-@click.option("--profile", type=click.Choice(["native"]), default="native", show_default=True)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    help="Of --submissions: ours, LiveCodeBench's custom evaluator's, EvalPlus's. Default: seen.",
+)
+@click.option(
+    "--profile",
+    type=click.Choice(["native", "lcb"]),
+    default="native",
+    show_default=True,
+    help="native: what the program does; lcb: LiveCodeBench's official verdicts, quirks included.",
+)
+@click.option(
+    "--isolation",
+    type=click.Choice(["basic", "restricted", "strict"]),
+    help="The least level that is accepted; see `mars2 doctor`.",
+)
+@click.option("--backend", help="local, bwrap, or the URL of a SandboxFusion server.")
+@click.option("--cache", metavar="off|memory|DIR", help="Verdicts of identical jobs.")
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--tests", type=click.Choice(["all", "public"]), default="all", show_default=True)
 @click.option("--all-tests", is_flag=True, help="Go on after the first failing test.")
 @click.option("--time-limit", type=float, help="CPU seconds a test, for problems without one.")
 @click.option("--memory-limit", type=int, help="MiB, for problems without a limit.")
+@click.option(
+    "--output",
+    "output_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write all results to this file; FILE.partial keeps them until then.",
+)
+@click.option("--output-format", type=click.Choice(FORMATS), help="Default: that of --submissions.")
+@click.option("--resume", is_flag=True, help="Go on with the interrupted run of --output.")
+@click.option("--explain", "explained", metavar="ID", help="One submission's verdict in full.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="For --explain: verdicts of an earlier run, instead of judging.",
+)
 @json_option
 def command(
     source: str,
     submissions: Path,
+    format_: Format | None,
     profile: str,
+    isolation: str | None,
+    backend: str | None,
+    cache: str | None,
     workers: int,
     tests: TestSet,
     all_tests: bool,
     time_limit: float | None,
     memory_limit: int | None,
+    output_path: Path | None,
+    output_format: Format | None,
+    resume: bool,
+    explained: str | None,
+    results: Path | None,
     as_json: bool,
 ) -> int:
     """Judge every submission in real, limited processes.
@@ -49,66 +100,208 @@ def command(
     Verdicts go to stdout in the order of the submissions. Exits 0 when all were judged (also
     when they fail), 1 if the machinery failed on one.
     """
-    output = Output(as_json)
-    limits = {"time_limit_s": time_limit, "memory_limit_mb": memory_limit}
-    try:
-        config = VerifierConfig.model_validate(
-            {"profile": profile, "workers": workers}
-            | {k: v for k, v in limits.items() if v is not None}
-        )
-    except ValidationError as error:
-        raise UsageError(f"limits: {error.errors()[0]['msg']}") from None
+    config = _config(
+        profile=profile,
+        workers=workers,
+        isolation=isolation,
+        backend=backend,
+        cache=cache,
+        time_limit_s=time_limit,
+        memory_limit_mb=memory_limit,
+    )
+    if output_path is None and (resume or output_format):
+        raise UsageError(f"{'--resume' if resume else '--output-format'} needs --output FILE")
+    if results is not None and explained is None:
+        raise UsageError("--results needs --explain ID")
+    if explained is not None and output_path is not None:
+        raise UsageError("--explain judges one submission: leave --output out")
     is_file = Path(source).exists() or source.endswith(".jsonl")
     problems = load(f"jsonl:{source}" if is_file and ":" not in source else source)
-    judged = read_submissions(submissions)
-    statuses = run_async(_run(problems, judged, config, tests, not all_tests, output))
-    if not as_json:
-        table = sorted(statuses.items(), key=lambda item: -item[1])
-        output.log(", ".join(f"{n} {s}" for s, n in table))
-    return 1 if statuses[Status.INFRA] else 0
+    loaded = read_submissions(submissions, problems, format_)
+    run = _Run(
+        problems={problem.id: problem for problem in problems},
+        submissions=loaded.submissions,
+        config=config,
+        tests=tests,
+        early_stop=not all_tests,
+        output=Output(as_json),
+    )
+    if explained is not None:
+        return run.explain(explained, results)
+    if output_path is None:
+        return run.judge(None)
+    output_format = output_format or loaded.format
+    _check_output(output_path, output_format, submissions)
+    journal = Journal(output_path, run.settings(), resume=resume)
+    try:
+        return run.judge(journal, output_path, output_format)
+    finally:
+        journal.close()
 
 
-async def _run(
-    problems: list[Problem],
-    submissions: list[Submission],
-    config: VerifierConfig,
-    tests: TestSet,
-    early_stop: bool,
-    output: Output,
-) -> Counter[Status]:
-    statuses: Counter[Status] = Counter()
-    with output.progress("verify", len(submissions)) as advance:
-        async for verdict in run_verify(
-            problems, submissions, config, tests=tests, early_stop=early_stop
-        ):
-            statuses[verdict.status] += 1
-            output.data(verdict.model_dump(mode="json", exclude_none=True))
-            advance()
-    return statuses
+def _config(**given: Any) -> VerifierConfig:
+    try:
+        return VerifierConfig.model_validate({k: v for k, v in given.items() if v is not None})
+    except ValidationError as error:
+        issue = error.errors()[0]
+        field = ".".join(str(p) for p in issue["loc"])
+        raise UsageError(f"{field}: {issue['msg']}") from None
 
 
-def read_submissions(path: Path) -> list[Submission]:
-    """Submissions of a JSON-lines file.
+def _check_output(path: Path, format: Format, submissions: Path) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"--output {path}: there is no directory {path.parent}")
+    written = [path, metrics_path(path)] if format == "lcb" else [path]
+    if submissions.resolve() in [p.resolve() for p in written]:
+        raise UsageError(f"--output {path}: would replace the submissions")
 
-    Raises:
-        UsageError: missing file, bad JSON, unknown field, an id used twice; names the row.
-    """
-    submissions: list[Submission] = []
-    seen: dict[str, int] = {}
-    for number, value in rows(read_text(path), str(path)):
+
+@dataclass(frozen=True)
+class _Run:
+    """What to judge and how."""
+
+    problems: dict[str, Problem]
+    submissions: list[Submission]
+    config: VerifierConfig
+    tests: TestSet
+    early_stop: bool
+    output: Output
+
+    def settings(self) -> dict[str, Any]:
+        """What has to be the same for verdicts of an interrupted run to be used."""
+        config = self.config.model_dump(mode="json")
+        for free in ("workers", "cache", "isolation"):
+            del config[free]
+        return config | {
+            "tests": self.tests,
+            "all_tests": not self.early_stop,
+            "problems": digest(self.problems.values()),
+            "submissions": digest(self.submissions),
+        }
+
+    def judge(
+        self, journal: Journal | None, path: Path | None = None, format: Format = "mars2"
+    ) -> int:
+        """Judge all, print and write; the exit code."""
+        done = dict(journal.done) if journal is not None else {}
+        started = time.monotonic()
+        verdicts: list[Verdict] = []
         try:
-            # not model_validate_json: it refuses lone surrogates, which a model can write
-            row = Submission.model_validate(value)
-        except ValidationError as error:
-            issue = error.errors()[0]
-            field = ".".join(str(p) for p in issue["loc"]) or "row"
-            raise UsageError(f"{path}, row {number}, {field}: {issue['msg']}") from None
-        if row.id in seen:
-            raise UsageError(
-                f"{path}, row {number}: id {row.id!r} is already in row {seen[row.id]}"
+            hits = run_async(self._all(done, journal, verdicts))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self._tell_interrupted(journal, verdicts)
+            raise KeyboardInterrupt from None
+        judged = [self._judged(s, v) for s, v in zip(self.submissions, verdicts, strict=True)]
+        failed = sum(v.status is Status.INFRA for v in verdicts)
+        if path is not None and journal is not None:
+            written = write_results(path, format, judged)
+            self.output.log(f"written: {', '.join(map(str, written))}")
+            if failed:
+                self.output.log(f"{failed} could not be judged: --resume tries them again")
+            else:
+                journal.remove()
+        print_summary(summary(judged, time.monotonic() - started, hits))
+        return 1 if failed else 0
+
+    def _judged(self, submission: Submission, verdict: Verdict) -> Judged:
+        return Judged(self.problems[submission.problem_id], submission, verdict)
+
+    def _tell_interrupted(self, journal: Journal | None, verdicts: list[Verdict]) -> None:
+        if journal is None:
+            self.output.log(f"{len(verdicts)} of {len(self.submissions)} judged")
+        else:
+            self.output.log(
+                f"what was judged of {len(self.submissions)} is kept in {journal.path}: "
+                "continue with --resume"
             )
-        seen[row.id] = number
-        submissions.append(row)
-    if not submissions:
-        raise UsageError(f"{path}: holds no submissions")
-    return submissions
+
+    async def _all(
+        self, done: Mapping[str, Verdict], journal: Journal | None, verdicts: list[Verdict]
+    ) -> int | None:
+        """Fill `verdicts` in the order of the submissions; returns the cache's hits."""
+        rest = [s for s in self.submissions if s.id not in done]
+        hits = None
+        async with _open(self.config) if rest else nullcontext() as verifier:
+            recorder = cast(Verifier, _Recorder(verifier, journal))
+            judging = run_verify(
+                self.problems.values(),
+                rest,
+                self.config,
+                tests=self.tests,
+                early_stop=self.early_stop,
+                verifier=recorder,
+            )
+            try:
+                with self.output.progress("verify", len(self.submissions)) as advance:
+                    for submission in self.submissions:
+                        verdict = done.get(submission.id)
+                        if verdict is None:
+                            verdict = await anext(judging)
+                        verdicts.append(verdict)
+                        self.output.data(verdict.model_dump(mode="json", exclude_none=True))
+                        advance()
+            finally:
+                await judging.aclose()  # type: ignore[attr-defined]
+            cache = getattr(verifier, "cache", None)
+            if cache is not None:
+                hits = cache.hits
+        return hits
+
+    def explain(self, id: str, results: Path | None) -> int:
+        """Print one verdict in full, judged now or taken from `results`."""
+        submission = next((s for s in self.submissions if s.id == id), None)
+        if submission is None:
+            some = ", ".join(repr(s.id) for s in self.submissions[:5])
+            raise UsageError(f"--explain {id!r}: no submission has that id; the first are {some}")
+        if results is not None:
+            found = read_verdicts(results, read_file(results))
+            if id not in found:
+                raise UsageError(f"--explain {id!r}: {results} holds no verdict of that id")
+            verdict = found[id]
+            if verdict.problem_id != submission.problem_id:
+                raise UsageError(
+                    f"--explain {id!r}: in {results} it is for problem {verdict.problem_id!r}, "
+                    f"not {submission.problem_id!r}"
+                )
+        else:
+            verdict = run_async(self._one(submission))
+        one = self._judged(submission, verdict)
+        if self.output.as_json:
+            self.output.data(verdict.model_dump(mode="json", exclude_none=True))
+        tests = one.problem.tests(self.tests)
+        self.output.show(explain(one, program(one.problem, submission), tests))
+        return 1 if verdict.status is Status.INFRA else 0
+
+    async def _one(self, submission: Submission) -> Verdict:
+        problem = self.problems[submission.problem_id]
+        config = self.config.model_copy(update={"workers": 1})
+        async with _open(config) as verifier:
+            return await verifier.verify(
+                problem,
+                program(problem, submission),
+                tests=self.tests,
+                early_stop=self.early_stop,
+                id=submission.id,
+            )
+
+
+class _Recorder:
+    """A verifier that writes every verdict down before it passes it on."""
+
+    def __init__(self, verifier: Any, journal: Journal | None) -> None:
+        self._verifier, self._journal = verifier, journal
+        self.config: VerifierConfig = getattr(verifier, "config", None) or VerifierConfig()
+
+    async def verify(self, problem: Problem, code: str | None, **how: Any) -> Verdict:
+        verdict: Verdict = await self._verifier.verify(problem, code, **how)
+        if self._journal is not None:
+            self._journal.add(verdict)
+        return verdict
+
+
+def _open(config: VerifierConfig) -> Any:
+    if config.backend.startswith(("http://", "https://")):
+        from mars2.verifier.remote import RemoteVerifier
+
+        return RemoteVerifier(config)
+    return Verifier(config)
