@@ -19,6 +19,7 @@ from random import Random
 from typing import Any
 
 from lcb_local import Local
+
 from mars2.types import FunctionalTest, StdinTest
 from mars2.verifier import official
 from mars2.verifier.judge import Limits, Ran
@@ -186,7 +187,7 @@ class Named(str):
 
 
 Named.__qualname__ = "nowhere.Named"
-Pair = namedtuple("Pair", "first second")  # noqa: PYI024
+Pair = namedtuple("Pair", "first second")
 _NAN = float("nan")
 _ODD: tuple[Callable[[], Any], ...] = (
     *(lambda: {1, 2}, lambda: range(3), lambda: iter([1]), object, Picky, lambda: [Picky()]),
@@ -246,24 +247,27 @@ def _sequence(rng: Random, expected: list[Any], numpy: Any, depth: int) -> Any:
     return kind(items)
 
 
-def _scalars(expected: Any, numpy: Any) -> list[Callable[[], Any]]:
-    same = lambda: expected  # noqa: E731
+def _scalars(expected: Any, numpy: Any) -> tuple[Callable[[], Any], ...]:
+    def same() -> Any:
+        return expected
+
     if isinstance(expected, str):
         data = expected.encode("utf-8", "surrogatepass")
-        return [same, same, lambda: expected + "!", lambda: Named(expected), lambda: data] + [
-            lambda: numpy.str_(expected)
-        ]
+        wrong = (lambda: expected + "!", lambda: data)
+        return (same, same, *wrong, lambda: Named(expected), lambda: numpy.str_(expected))
     if isinstance(expected, bool) or expected is None:
-        return [same, same, lambda: int(bool(expected)), lambda: numpy.bool_(expected)]
+        return (same, same, lambda: int(bool(expected)), lambda: numpy.bool_(expected))
     if isinstance(expected, float):
-        return [same, same, lambda: numpy.float64(expected), lambda: expected + 1e-9] + [
+        return (
+            *(same, same, lambda: numpy.float64(expected), lambda: expected + 1e-9),
             *(lambda: numpy.float32(expected), lambda: [expected], lambda: Decimal(expected)),
             lambda: numpy.array([[expected]]),
-        ]
+        )
     if abs(expected) > 2**62:
-        return [same, lambda: expected + 1, lambda: float(expected % 10**300)]
-    return [same, same, lambda: float(expected), lambda: Fraction(expected)] + [
+        return (same, lambda: expected + 1, lambda: float(expected % 10**300))
+    return (
+        *(same, same, lambda: float(expected), lambda: Fraction(expected)),
         *(lambda: Decimal(expected), lambda: numpy.int64(expected), lambda: complex(expected)),
         *(lambda: str(expected), lambda: expected + 1, lambda: bool(expected)),
         *(lambda: numpy.array(expected), lambda: numpy.array([expected])),
-    ]
+    )

@@ -37,7 +37,8 @@ READS = (
     "import sys, fileinput\nsys.argv = ['x']\nrows = list(fileinput.input())\n"
     "a = list(map(int, rows[1].split()))",
     "n = int(input('n? '))\na = list(map(int, input().split()))",
-    "a = []\ntry:\n    while True:\n        a = [*map(int, input().split())]\nexcept EOFError:\n    pass",
+    "a = []\ntry:\n    while True:\n        a = [*map(int, input().split())]\n"
+    "except EOFError:\n    pass",
     "n = eval(input())\na = list(eval(input().replace(' ', ',')))",
     "input()\na = list(map(int, input().split()))\nextra = input()",
     "import sys\nit = iter(sys.stdin.read().split())\nn = int(next(it))\n"
@@ -50,7 +51,8 @@ READS = (
     "import io, sys\nsys.stdin.seek(0)\nn, *a = map(int, sys.stdin.getvalue().split())",
     "n, a = int(input()), list(map(int, input().split()))\nsys.__stdin__.read(1)",
     "import sys\nn, *a = map(int, sys.__stdin__.read().split())",
-    "import sys\nn = int(sys.stdin.readline())\nfor line in sys.stdin:\n    a = [*map(int, line.split())]",
+    "import sys\nn = int(sys.stdin.readline())\nfor line in sys.stdin:\n"
+    "    a = [*map(int, line.split())]",
     "from sys import stdin\ninput = lambda: stdin.readline().rstrip()\nn = int(input())\n"
     "a = list(map(int, input().split()))\nstdin.close()",
     "from sys import stdin\ndel stdin.read\na = [1]",
@@ -154,7 +156,8 @@ EXTRAS = (
     ),
     *("from collections import deque\nq = deque()\nq.popleft()", "print(__file__)", "mean([1, 2])"),
     *("__name__ = '__main__'", "sys.setrecursionlimit(50)", "import copy\ncopy.deepcopy([1])"),
-    "def outer():\n    v = 1\n    def inner():\n        nonlocal v\n        v = 2\n    inner()\nouter()",
+    "def outer():\n    v = 1\n    def inner():\n        nonlocal v\n        v = 2\n"
+    "    inner()\nouter()",
     "class A:\n    x = 1\n    y = [x for _ in range(1)]",
     "def inf(): return inf()\ntry:\n    inf()\nexcept RecursionError: pass",
     "x = " + " + ".join(["1"] * 400),
@@ -198,8 +201,10 @@ HEADS = (
     *("", "", "from typing import List", "from typing import *", "import numpy as np"),
     *("import numpy as np\nfrom decimal import Decimal", "from fractions import Fraction"),
     *("from collections import *", "import sys", "from __future__ import annotations"),
-    "class Node:\n    def __init__(self, v): self.v = v\n    def __eq__(self, o): return self.v == o.v",
-    "class Rude:\n    def __init__(self, v): self.v = v\n    def __repr__(self): raise ValueError('no')",
+    "class Node:\n    def __init__(self, v): self.v = v\n"
+    "    def __eq__(self, o): return self.v == o.v",
+    "class Rude:\n    def __init__(self, v): self.v = v\n"
+    "    def __repr__(self): raise ValueError('no')",
     *("from enum import IntEnum\nclass Colour(IntEnum):\n    RED = 1", "seen = []", "x = input()"),
     *("class Word(str):\n    pass", "print('hello')", "1 / 0", "exit()", "raise SystemExit"),
     *("def helper(a): return a", "if __name__ == '__main__':\n    print(1)", "é = 1"),
@@ -220,13 +225,16 @@ FUNCTIONS = (
     "def solve(nums):\n    k = 0\n    {0}",
     "class solution:\n    def solve(self, nums, k):\n        {0}",
     "class Solution:\n    def other(self, nums, k):\n        {0}",
-    "def solve(nums, k):\n    print(nums)\n    seen.append(k)\n    if len(seen) > 1: return -1\n    {0}",
+    "def solve(nums, k):\n    print(nums)\n    seen.append(k)\n"
+    "    if len(seen) > 1: return -1\n    {0}",
     "solve = lambda nums, k: sum(nums) + k  # class Solution",
     "async def solve(nums, k):\n    {0}",
     "def solve(nums, k):\n    nums.append(k)\n    {0}",
     "class Solution:\n    def __init__(self, x): pass\n    def solve(self, nums, k):\n        {0}",
-    "def solve(nums, k):\n    def go(d): return 0 if d == 0 else 1 + go(d - 1)\n    go(5000)\n    {0}",
-    "def solve(nums, k):\n    try:\n        raise ValueError('TimeoutException')\n    finally:\n        {0}",
+    "def solve(nums, k):\n    def go(d): return 0 if d == 0 else 1 + go(d - 1)\n"
+    "    go(5000)\n    {0}",
+    "def solve(nums, k):\n    try:\n        raise ValueError('TimeoutException')\n"
+    "    finally:\n        {0}",
     "def solve(nums, k):\n    raise ValueError('TimeoutException')",
     "class Bad:\n    def __repr__(self): raise TypeError('b')\n"
     "def solve(nums, k):\n    nums.append(Bad())\n    raise ValueError(k)",

@@ -6,9 +6,12 @@ import ast
 import random
 import sys
 from pathlib import Path
+from types import CodeType
+from typing import Any
 
 import lcb_programs
 import pytest
+
 from mars2.verifier._sandbox import official_code
 
 _LIBRARY = Path(random.__file__).parent
@@ -24,13 +27,25 @@ def _check(source: str) -> bool:
     assert not bare, source
     assert ("class Solution" in text) is solution, source
     try:
-        written = ast.dump(ast.parse(text))
-    except SyntaxError:
+        expected = official_code._compile(text)
+    except (SyntaxError, ValueError):
         with pytest.raises((SyntaxError, ValueError)):
             official_code._compile(tree)
     else:
-        assert written == ast.dump(tree), source
+        assert ast.dump(ast.parse(text)) == ast.dump(tree), source
+        assert _same(official_code._compile(tree), expected), source
     return True
+
+
+def _same(one: Any, other: Any) -> bool:
+    """The same code but for the numbers of lines."""
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if not isinstance(one, CodeType) or not isinstance(other, CodeType):
+        return type(one) is type(other) and (one == other or repr(one) == repr(other))
+    names = ("co_name", "co_code", "co_exceptiontable", "co_names", "co_varnames", "co_flags")
+    alike = all(getattr(one, name) == getattr(other, name) for name in names)
+    return alike and _same(one.co_consts, other.co_consts)
 
 
 def _compare_library(monkeypatch: pytest.MonkeyPatch, step: int) -> tuple[int, int]:

@@ -94,8 +94,10 @@ class _Exact(_Encoder):
 
     def _scalar(self, value: Any) -> Any:
         kind = value.dtype
-        if kind.kind not in _ARRAY_KINDS or not kind.itemsize:
+        if kind.kind not in _ARRAY_KINDS:
             return self._other(value)
+        if not kind.itemsize:  # an empty text: numpy has no arrays of it
+            return {"t": "scalar", "v": ["<U1", "0" * 8] if kind.kind == "U" else ["|S1", "00"]}
         self.budget -= 2 * kind.itemsize
         return {"t": "scalar", "v": [kind.str, value.tobytes().hex()]}
 

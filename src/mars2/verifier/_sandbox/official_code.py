@@ -32,6 +32,7 @@ _SEES_LINES = (
     *("warn", "settrace", "setprofile", "dis", "current_frame", "bdb", "pdb"),
 )
 _KEYWORDS = frozenset(keyword.kwlist)
+_ON_OWN_LINE = frozenset({ast.ExceptHandler, ast.match_case, *ast.stmt.__subclasses__()})
 _NO_CHILDREN: frozenset[type] = frozenset(
     {int, str, type(None), float, bool, bytes, complex, type(...)}
     | {ast.Load, ast.Store, ast.Del}
@@ -95,6 +96,10 @@ def _tree(source: str) -> tuple[ast.Module, bool]:
     survey.look([*statements])
     for owner, name, index, node in survey.joined:
         new = _rewrite(node, 2 if inlined else 1)
+        for part in ast.walk(new):
+            if isinstance(part, ast.expr):
+                part.lineno = part.end_lineno = node.lineno
+                part.col_offset = part.end_col_offset = 0
         if index is None:
             setattr(owner, name, new)
         else:
@@ -103,6 +108,7 @@ def _tree(source: str) -> tuple[ast.Module, bool]:
     rest = [s for s in statements if not isinstance(s, ast.Import | ast.ImportFrom)]
     place: dict[str, Any] = {"lineno": 1, "col_offset": 0, "end_lineno": 1, "end_col_offset": 0}
     zero = ast.Expr(ast.Constant(0, **place), **place)  # so that no __future__ import is first
+    place["lineno"] = place["end_lineno"] = 2
     tree.body = [zero, *imports, _function(rest, **place)]
     return tree, survey.solution
 
@@ -130,7 +136,11 @@ def _inline_main(body: list[ast.stmt]) -> tuple[list[ast.stmt], bool]:
 
 
 class _Survey:
-    """One walk over a tree, level by level. Raises _Differs where only the text is right."""
+    """One walk over a tree, level by level. Raises _Differs where only the text is right.
+
+    It puts every statement on a line of its own, as the text does: for two statements on one
+    line the compiler makes other code, which a signal can interrupt elsewhere.
+    """
 
     def __init__(self, names: bool) -> None:
         self._names = names  # identifiers have to be looked at
@@ -139,7 +149,7 @@ class _Survey:
 
     def look(self, level: list[Any]) -> None:
         """Look at these nodes (not f-strings) and all below."""
-        depth = 0
+        depth, line = 0, 2  # the first two are taken
         while level:
             depth += 1
             if depth > _MAX_DEPTH:
@@ -150,25 +160,41 @@ class _Survey:
                 if kind is ast.Constant:
                     self._constant(node.value)
                     continue
-                if kind is ast.ClassDef and node.name.startswith("Solution"):
-                    self.solution = True
-                elif kind is ast.withitem and isinstance(node.context_expr, ast.Tuple):
-                    raise _Differs  # written as several context managers
+                if kind in _ON_OWN_LINE:
+                    line += 1
+                    here = node.lineno = node.end_lineno = line
+                    node.col_offset = node.end_col_offset = 0
+                    if kind is ast.ClassDef and node.name.startswith("Solution"):
+                        self.solution = True
+                else:
+                    here = node.lineno
+                    if kind is ast.withitem and isinstance(node.context_expr, ast.Tuple):
+                        raise _Differs  # written as several context managers
                 if self._names:
                     self._identifiers(node)
-                for name, value in node.__dict__.items():
+                for name, value in [*node.__dict__.items()]:
                     kind = type(value)
                     if kind is list:
                         for index, item in enumerate(value):
                             kind = type(item)
+                            if kind in _NO_CHILDREN:
+                                continue
+                            item.col_offset = item.end_col_offset = 0
+                            item.lineno = item.end_lineno = here
+                            if name == "decorator_list":
+                                line += 1
+                                item.lineno = item.end_lineno = line
                             if kind is ast.JoinedStr:
                                 self._string(node, name, index, item)
-                            elif kind not in _NO_CHILDREN:
+                            else:
                                 below.append(item)
-                    elif kind is ast.JoinedStr:
-                        self._string(node, name, None, value)
                     elif kind not in _NO_CHILDREN:
-                        below.append(value)
+                        value.col_offset = value.end_col_offset = 0
+                        value.lineno = value.end_lineno = here
+                        if kind is ast.JoinedStr:
+                            self._string(node, name, None, value)
+                        else:
+                            below.append(value)
             level = below
 
     def _constant(self, value: Any) -> None:
