@@ -38,6 +38,8 @@ class Local:
         return self
 
     def __exit__(self, *error: object) -> None:
+        # Not only by closing: processes forked meanwhile may hold the same pipe.
+        self._process.stdin.write(_HEAD.pack(0))
         self._process.stdin.close()
         self._process.wait(10)
         self._process.stdout.close()
@@ -73,8 +75,8 @@ def _serve() -> None:
             importlib.import_module(name)
     official.prepare()
     reader = os.fdopen(jobs, "rb")
-    while head := reader.read(_HEAD.size):
-        job = marshal.loads(reader.read(_HEAD.unpack(head)[0]))
+    while size := _HEAD.unpack(reader.read(_HEAD.size))[0]:
+        job = marshal.loads(reader.read(size))
         reply = marshal.dumps(_one(official, *job))
         os.write(replies, _HEAD.pack(len(reply)))
         while reply:

@@ -155,7 +155,7 @@ EXTRAS = (
         "x = (yield)",
     ),
     *("from collections import deque\nq = deque()\nq.popleft()", "print(__file__)", "mean([1, 2])"),
-    *("__name__ = '__main__'", "sys.setrecursionlimit(50)", "import copy\ncopy.deepcopy([1])"),
+    *("__name__ = '__main__'", "sys.setrecursionlimit(9999)", "import copy\ncopy.deepcopy([1])"),
     "def outer():\n    v = 1\n    def inner():\n        nonlocal v\n        v = 2\n"
     "    inner()\nouter()",
     "class A:\n    x = 1\n    y = [x for _ in range(1)]",
