@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+Answer = dict[str, Any]
 FIELDS = {
     "compile_timeout": (int, float),
     "run_timeout": (int, float),
@@ -37,14 +38,14 @@ FIELDS = {
 class SandboxServer:
     """`requests` holds the bodies that came; `faults` answers for the first so many requests.
 
-    A fault gets the handler and the right answer, and returns the answer to give, or None if it
-    has dealt with the connection itself.
+    A fault gets the handler and a function that runs the request; it returns the answer to give,
+    or None if it has dealt with the connection itself.
     """
 
     def __init__(self, output_cut: int = 1 << 20) -> None:
         self.output_cut = output_cut
         self.requests: list[dict[str, Any]] = []
-        self.faults: list[Callable[[Any, dict[str, Any]], dict[str, Any] | None]] = []
+        self.faults: list[Callable[[Any, Callable[[], Answer]], Answer | None]] = []
         self.running = self.most_running = 0
         self.lock = threading.Lock()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -125,12 +126,13 @@ def _handler(server: SandboxServer) -> type[BaseHTTPRequestHandler]:
             elif wrong or "code" not in body or body.get("language") != "python":
                 self.answer(422, {"detail": f"bad request {wrong}"})
             else:
-                answer: dict[str, Any] | None = server.run(body)
                 with server.lock:
                     fault = server.faults.pop(0) if server.faults else None
-                if fault is not None:
-                    assert answer is not None
-                    answer = fault(self, answer)
+                answer: Answer | None
+                if fault is None:
+                    answer = server.run(body)
+                else:
+                    answer = fault(self, lambda: server.run(body))
                 if answer is not None:
                     self.answer(200, answer)
 

@@ -36,6 +36,7 @@ FRAME = struct.Struct(">Ic")
 FILE_BYTES = 64 << 20  # of any one file that a submission writes
 MEMORY_ROOM = 512 << 20  # of address space above the limit: the limit itself is of used memory
 STDERR_BYTES = 4000
+FRAMES = 50  # of a traceback
 RECURSION_LIMIT, INT_DIGITS = 50_000, 50_000  # as `_sandbox.prelude`
 TESTS_FILE = "<tests>"
 
@@ -303,11 +304,12 @@ def describe(error: BaseException, stage: str) -> dict[str, Any]:
     """As the local sandbox does: type, message, traceback, and whose code raised it."""
     if error.__traceback__ is not None:
         error.__traceback__ = error.__traceback__.tb_next  # our own frame
-    innermost, trace = "", error.__traceback__
+    innermost, trace, depth = "", error.__traceback__, 0
     while trace is not None:
-        innermost, trace = trace.tb_frame.f_code.co_filename, trace.tb_next
+        innermost, trace, depth = trace.tb_frame.f_code.co_filename, trace.tb_next, depth + 1
+    limit = None if depth <= FRAMES else -FRAMES  # of a deep recursion, its innermost ones
     try:
-        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        lines = traceback.format_exception(type(error), error, error.__traceback__, limit=limit)
         message = "".join(traceback.format_exception_only(type(error), error)).strip()
     except BaseException:
         lines, message = [], type(error).__name__
