@@ -28,9 +28,12 @@ LIMITS = Limits(1.0, 1 << 30, 1 << 20, 16)
 
 
 def judged(
-    local: Local, problem: dict[str, str], code: str, timeout: float
+    local: Local, problem: dict[str, str], code: str, timeout: float, plain: bool = False
 ) -> tuple[list[Any], int | None]:
-    """Results and error code of one program, by the official profile."""
+    """Results and error code of one program, by the official profile.
+
+    `plain`: with the standard input of the package rather than the repository's.
+    """
     name, cases = cases_of(problem)
     payloads = [
         case.input.encode("utf-8", "surrogatepass")
@@ -39,7 +42,7 @@ def judged(
         for case in cases
     ]
     kind = "stdin" if name is None else "functional"
-    frames, status, alarmed, killed = local.run(kind, code, name or "", payloads, timeout)
+    frames, status, alarmed, killed = local.run(kind, code, name or "", payloads, timeout, plain)
     runs, printed = [], b""
     for letter, payload in frames:
         if letter == b"T":

@@ -46,10 +46,17 @@ class Local:
         self._folder.cleanup()
 
     def run(
-        self, kind: str, source: str, entry: str, tests: list[bytes], seconds: float
+        self,
+        kind: str,
+        source: str,
+        entry: str,
+        tests: list[bytes],
+        seconds: float,
+        plain: bool = False,
     ) -> tuple[list[tuple[bytes, bytes]], int, bool, bool]:
         """Frames, the exit status, whether the alarm was sent, and whether it was killed."""
-        data = marshal.dumps((kind, source.encode("utf-8", "surrogatepass"), entry, tests, seconds))
+        code = source.encode("utf-8", "surrogatepass")
+        data = marshal.dumps((kind, code, entry, tests, seconds, plain))
         self._process.stdin.write(_HEAD.pack(len(data)) + data)
         self._process.stdin.flush()
         size = _HEAD.unpack(self._process.stdout.read(_HEAD.size))[0]
@@ -84,7 +91,13 @@ def _serve() -> None:
 
 
 def _one(
-    official: Any, kind: str, source: bytes, entry: str, tests: list[bytes], seconds: float
+    official: Any,
+    kind: str,
+    source: bytes,
+    entry: str,
+    tests: list[bytes],
+    seconds: float,
+    plain: bool,
 ) -> tuple[bytes, int, bool, bool]:
     results, theirs = os.pipe()
     pid = os.fork()
@@ -97,7 +110,7 @@ def _one(
 
         try:
             text = source.decode("utf-8", "surrogatepass")
-            official.run(kind, text, entry, iter(tests), answer, 1 << 20)
+            official.run(kind, text, entry, iter(tests), answer, 1 << 20, plain)
         finally:
             os._exit(0)
     os.close(theirs)

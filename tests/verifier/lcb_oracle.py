@@ -13,6 +13,7 @@ import io
 import json
 import sys
 import types
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -51,10 +52,15 @@ def sample(inputs: list[str], outputs: list[str], fn_name: str | None = None) ->
     return {"input_output": json.dumps(tests)}
 
 
-def evaluate(problem: dict[str, str], code: str, timeout: int) -> tuple[list[Any], int | None]:
-    """The official results and error code of one program."""
+def evaluate(
+    problem: dict[str, str], code: str, timeout: int, stdin: Callable[[str], Any] | None = None
+) -> tuple[list[Any], int | None]:
+    """The official results and error code of one program.
+
+    `stdin` replaces what the package mocks `sys.stdin` with, as later versions of the checker do.
+    """
     official = load()
-    with official_limits(), contextlib.redirect_stdout(io.StringIO()):
+    with official_limits(), _mocking(stdin), contextlib.redirect_stdout(io.StringIO()):
         results, metadata = official.evaluate_generations_by_problem(
             ([code], problem, False, timeout)
         )
@@ -62,7 +68,24 @@ def evaluate(problem: dict[str, str], code: str, timeout: int) -> tuple[list[Any
 
 
 @contextlib.contextmanager
-def official_limits() -> Any:
+def _mocking(stdin: Callable[[str], Any] | None) -> Iterator[None]:
+    testing = sys.modules["livecodebench.evaluation.testing_util"]
+    original = testing.patch
+
+    def patch(target: str, new: Any) -> Any:
+        if target == "sys.stdin" and stdin is not None:
+            new = stdin(new.getvalue())
+        return original(target, new)
+
+    testing.patch = patch
+    try:
+        yield
+    finally:
+        testing.patch = original
+
+
+@contextlib.contextmanager
+def official_limits() -> Iterator[None]:
     """The digits that the checker's import allows its process and those that it starts."""
     before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(50_000)

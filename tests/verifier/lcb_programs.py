@@ -29,7 +29,7 @@ def program(rng: Random) -> tuple[str, dict[str, str]]:
     inputs, outputs = [], []
     for _ in range(rng.choice((1, 2, 3))):
         numbers = [rng.randint(-9, 99) for _ in range(rng.randint(1, 6))]
-        end = rng.choice(("\n", "\n", "\n", "", "\r\n", "\n\n"))
+        end = rng.choice(("\n",) * 40 + ("", "\r\n", "\n\n") * 8 + ("\ud800\n",))
         inputs.append(f"{len(numbers)}\n{' '.join(map(str, numbers))}{end}")
         outputs.append(task(numbers) + rng.choice(("\n", "", " \n")))
     lines = [rng.choice(IMPORTS) for _ in range(rng.choice((0, 1, 1, 2)))]

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from . import encode, encode_exact, official_code, program
+from . import encode, encode_exact, official_code, official_stdin, program
 
 INT_DIGITS = 50_000
 RECURSION_LIMIT = 50_000
@@ -87,16 +87,18 @@ def run(
     tests: Iterator[bytes],
     answer: Answer,
     output_limit: int,
+    plain_stdin: bool = False,
 ) -> None:
     """Answer each test ("stdin": its input's text; "functional": its arguments, marshalled).
 
+    With `plain_stdin` as the package nvidia-livecodebench does it, see `official_stdin`.
     Returns after the last test or the first that raised. Ends the process where the official
     one would have died.
     """
     if _module is None:
         prepare()
     assert _module is not None
-    runner = _Runner(_module, answer, output_limit)
+    runner = _Runner(_module, answer, output_limit, plain_stdin)
     try:
         first = next(tests, None)
         if first is None:
@@ -147,8 +149,8 @@ alarm = _Alarm()
 
 
 class _Runner:
-    def __init__(self, module: ModuleType, answer: Answer, output_limit: int) -> None:
-        self._module, self._answer, self._limit = module, answer, output_limit
+    def __init__(self, module: ModuleType, answer: Answer, limit: int, plain: bool) -> None:
+        self._module, self._answer, self._limit, self._plain = module, answer, limit, plain
         self._entry: Any = None
 
     def load(self, kind: str, source: str, entry: str) -> Callable[[bytes], bool] | None:
@@ -188,7 +190,7 @@ class _Runner:
         try:
             try:
                 alarm.armed = True
-                _mocked(self._entry, text)
+                official_stdin.call(self._entry, text, self._plain)
             except Exception as error:
                 failed = error
             finally:
@@ -271,64 +273,3 @@ def _with_json_nan(value: Any) -> Any:
     if kind is dict:
         return {key: _with_json_nan(item) for key, item in value.items()}
     return value
-
-
-# --------------------------------------------------------------------------- standard input
-
-
-def _mocked(function: Callable[[], Any], text: str) -> None:
-    """Call with the input mocked as by the checker's stack of `unittest.mock.patch`.
-
-    The innermost patch enters first, so that reading is replaced on the stream that
-    `from sys import stdin` gave, and only then `sys.stdin` itself by a StringIO.
-    """
-    lines = iter(text.split("\n"))
-    stream: Any = sys.stdin
-    opened = builtins.open
-    try:
-        stream.read = lambda *args: text
-        try:
-            stream.readlines = lambda *args: text.split("\n")
-            try:
-                stream.readline = lambda *args: next(lines)
-                try:
-                    sys.stdin = io.StringIO(text)
-                    try:
-                        builtins.open = _MockedOpen(text)  # type: ignore[assignment]
-                        function()
-                    except SystemExit:
-                        pass
-                    finally:
-                        builtins.open = opened
-                finally:
-                    sys.stdin = stream
-            finally:
-                del stream.readline
-        finally:
-            del stream.readlines
-    finally:
-        del stream.read
-
-
-class _MockedOpen:
-    """`unittest.mock.mock_open(read_data=text)`, made when it is touched."""
-
-    def __init__(self, text: str) -> None:
-        self.__dict__["_made"] = None
-        self.__dict__["_text"] = text
-
-    def _real(self) -> Any:
-        if self._made is None:
-            from unittest.mock import mock_open
-
-            self.__dict__["_made"] = mock_open(read_data=self._text)
-        return self._made
-
-    def __call__(self, *args: Any, **named: Any) -> Any:
-        return self._real()(*args, **named)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._real(), name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._real(), name, value)
