@@ -8,11 +8,13 @@ import json
 import socket
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sandbox_server import SandboxServer, sandbox_server
 
+from mars2.cli.main import main
 from mars2.config import VerifierConfig
 from mars2.errors import ConfigError, InfraError
 from mars2.types import AssertionTest, FunctionalTest, Problem, Status, StdinTest, Verdict
@@ -352,3 +354,30 @@ async def test_what_a_server_cannot_be_held_to_is_refused(server: SandboxServer)
     closed = RemoteVerifier(config(server))
     with pytest.raises(InfraError):
         await closed.verify(ECHO, ADD)
+
+
+def test_the_command_judges_on_a_server(
+    server: SandboxServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    problems, submissions = tmp_path / "p.jsonl", tmp_path / "s.jsonl"
+    problems.write_text(ECHO.model_dump_json() + "\n")
+    rows = [{"id": "a", "problem_id": "p", "code": ADD}, {"id": "b", "problem_id": "p", "code": ""}]
+    submissions.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    argv = ["verify", "--problems", str(problems), "--submissions", str(submissions), "--json"]
+
+    def run(*more: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as stop:
+            main([*argv, *more])
+        return (stop.value.code, *capfd.readouterr())
+
+    code, out, err = run("--backend", server.url)
+    assert code == 0, err
+    assert [json.loads(line)["status"] for line in out.splitlines()] == ["passed", "wrong_answer"]
+    assert "from cache" in err
+    assert len(server.requests) == 4  # the one at the start, two tests, and one that failed
+    code, out, err = run("--backend", server.url, "--profile", "lcb")
+    assert (code, out, "'lcb'" in err) == (2, "", True)
+    code, out, err = run("--backend", server.url, "--isolation", "strict")
+    assert (code, out, "'strict'" in err) == (2, "", True)
+    code, out, err = run("--backend", "nonsense")
+    assert (code, out, "'nonsense'" in err) == (2, "", True)

@@ -304,4 +304,6 @@ def _open(config: VerifierConfig) -> Any:
         from mars2.verifier.remote import RemoteVerifier
 
         return RemoteVerifier(config)
+    if config.backend != "local":
+        raise UsageError(f"--backend {config.backend!r}: give local or a server's http:// URL")
     return Verifier(config)
