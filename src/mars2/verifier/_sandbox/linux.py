@@ -24,7 +24,9 @@ _PR_SET_NO_NEW_PRIVS = 38
 _SYS_MOUNT_SETATTR = 442  # the same number on every architecture
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
-_CAPABILITY_VERSION_3 = 0x20080522
+# As bytes: to build such structures by ctypes in a fresh process takes 0.3 ms.
+_CAPABILITY_HEAD = struct.pack("=Ii", 0x20080522, 0)  # version 3, this process
+_NO_CAPABILITIES = bytes(24)
 
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
@@ -32,6 +34,7 @@ _LANDLOCK_VERSION, _LANDLOCK_PATH = 1, 1
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_capset = _libc.capset  # looked up here once, not in every program's process
 
 
 class FilterProgram(ctypes.Structure):
@@ -121,9 +124,7 @@ def set_no_new_privileges() -> None:
 
 def drop_capabilities() -> None:
     """Give up every capability of this process."""
-    head = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    sets = (ctypes.c_uint32 * 6)()
-    _check(_libc.capset(ctypes.byref(head), ctypes.byref(sets)), "capset")
+    _check(_capset(_CAPABILITY_HEAD, _NO_CAPABILITIES), "capset")
 
 
 def seccomp_filter(address: int) -> None:

@@ -8,7 +8,7 @@ server is out of its programs' reach without it.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import json
 import os
 import signal
@@ -130,7 +130,10 @@ class Walls:
         # /dev/shm: named semaphores of multiprocessing, which nothing else can hold.
         rules.append(("/dev/shm", write))
         if self.level.has("private root"):
-            rules += [("/", read), ("/tmp", write)]
+            # Without a /proc of its own, a program sees its own processes only: see `own`.
+            shown = ["/"] if self.level.has("proc") else [f"/{n}" for n in os.listdir("/")]
+            rules += [(path, read) for path in shown if path != "/proc"]
+            rules.append(("/tmp", write))
         else:
             for path in needs.shown:
                 rules += _around(path, needs.hidden)
@@ -138,15 +141,16 @@ class Walls:
                 rules.append((folder, landlock.READ_DIR))
                 rules += [(os.path.join(folder, name), read) for name in names]
             rules.append((self.scratch.folder, write))
-            rules.append(("/proc" if self.level.has("proc") else "/proc/self", read))
+            rules += [("/proc", read)] if self.level.has("proc") else []
+        own = "" if self.level.has("proc") else "/proc/self"
         try:
-            ruleset = landlock.Ruleset(rules)
+            ruleset = landlock.Ruleset(rules, own)
         except OSError as error:
             self.level.missing["landlock"] = str(error)
             return None
         # The first process of a PID namespace gets no signals from inside. The server may then
         # share its programs' rules, as long as it can do its own work under them.
-        shared = self.alone and self.level.has("private root") and ruleset.moves
+        shared = not own and self.level.has("private root") and ruleset.moves
         if shared:
             self.level.attempt("landlock", ruleset.enter)
             return None
@@ -170,6 +174,8 @@ class Walls:
         """Worked out in the server, so that a program's process has little to do: see `confine`."""
         if self.level.group is not None:
             self.level.group.limit(limits.memory, limits.processes)
+        if self._ruleset is not None:
+            self._ruleset.renew()
         return Prepared(isolation.rlimits(limits, self._process_base()))
 
     def confine(self, prepared: Prepared) -> None:
