@@ -51,7 +51,11 @@ def summary(judged: Sequence[Judged], seconds: float, cache_hits: int | None) ->
     for one in judged:
         samples[one.problem.id].append(one.passed)
     for name, of in rates(samples, (1, 5, 10, 100)).items():
-        table.add_row(name, f"{mean(list(of.values())):.3f}", f"{len(of)} problems")
+        table.add_row(
+            name,
+            f"{mean(list(of.values())):.3f}",
+            f"{len(of)} problem{'s' if len(of) != 1 else ''}",
+        )
     table.add_row("programs", str(len(judged)), f"{seconds:.1f} s")
     if cache_hits is not None:
         table.add_row("from cache", str(cache_hits), "")
