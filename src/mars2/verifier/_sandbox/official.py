@@ -13,15 +13,16 @@ answer.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # `signal` without costly enumerations
 import builtins
 import importlib
 import io
 import json
 import marshal
 import os
+import re
 import resource
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -47,11 +48,20 @@ _FORBIDDEN = (
     *("forkpty", "killpg", "rename", "renames", "truncate", "replace", "unlink", "fchmod"),
     *("fchown", "chmod", "chown", "chroot", "lchflags", "lchmod", "lchown", "getcwd", "chdir"),
 )
-# What names or imports `subprocess`, whose own import costs every fork a little.
-_STARTERS = (
-    *("subprocess", "popen", "platform", "asyncio", "multiprocessing", "importlib", "uuid"),
-    *("__import__", "webbrowser", "pty", "modules", "exec", "eval", "concurrent"),
+# Modules from which a program can reach nothing that the guard forbids: no files, no processes.
+_HARMLESS = frozenset(
+    {"array", "bisect", "cmath", "collections", "copy", "dataclasses", "datetime", "decimal"}
+    | {"enum", "fractions", "functools", "heapq", "itertools", "json", "math", "numbers"}
+    | {"io", "operator", "random", "re", "statistics", "string", "sys", "time", "typing"}
 )
+_SUSPECT = frozenset(
+    {"os", "_os", "posix", "shutil", "subprocess", "modules", "environ", "popen", "quit", "help"}
+    | {"exec", "eval", "compile", "getattr", "globals", "vars", "attrgetter", "methodcaller"}
+    | {"__import__", "__builtins__", "__dict__", "__globals__", "__getattribute__", "f_globals"}
+    | {"__loader__", "__spec__", "f_builtins", "__subclasses__"}
+)
+_NAMES = re.compile(r"\w+")
+_IMPORTED = re.compile(r"\bfrom[\s\\]+([\w.]+)[\s\\]+import\b|\bimport[\s\\]+([^\n;#]+)")
 _TASK_MAKERS = ("thread", "Thread", "ctypes", "concurrent", "multiprocessing", "exec", "eval")
 _NO_MODULES = ("ipdb", "joblib", "resource", "psutil", "tkinter")
 _NAN_BYTES = b"\x00\x00\x00\x00\x00\x00\xf8\x7f"  # of json's NaN, as marshal writes it
@@ -121,13 +131,31 @@ def _guard(source: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
     if soft == resource.RLIM_INFINITY or soft > _STACK_BYTES:
         resource.setrlimit(resource.RLIMIT_STACK, (_STACK_BYTES, hard))
-    os.environ["OMP_NUM_THREADS"] = "1"
-    if any(word in source for word in _STARTERS):
+    if not _harmless(source):
+        os.environ["OMP_NUM_THREADS"] = "1"
         importlib.import_module("subprocess").__dict__["Popen"] = None
-    os.__dict__.update(dict.fromkeys(_FORBIDDEN))
-    builtins.__dict__.update(quit=None, help=None)
-    shutil.__dict__.update(rmtree=None, move=None, chown=None)
-    sys.modules.update(dict.fromkeys(_NO_MODULES))  # type: ignore[arg-type]  # None: no import
+        os.__dict__.update(dict.fromkeys(_FORBIDDEN))
+        builtins.__dict__.update(quit=None, help=None)
+        shutil.__dict__.update(rmtree=None, move=None, chown=None)
+        sys.modules.update(dict.fromkeys(_NO_MODULES))  # type: ignore[arg-type]  # no import
+
+
+def _harmless(source: str) -> bool:
+    """True if the program cannot tell whether the forbidden functions are there.
+
+    Setting them costs a forked process a third of a millisecond, in pages that it has to copy.
+    """
+    if not _SUSPECT.isdisjoint(_NAMES.findall(source)):
+        return False
+    for module, modules in _IMPORTED.findall(source):
+        names = (
+            [module]
+            if module
+            else [part.split(None, 1)[0] for part in modules.split(",") if part.strip()]
+        )
+        if any(name.partition(".")[0] not in _HARMLESS for name in names):
+            return False
+    return True
 
 
 class TimeoutException(Exception):
@@ -140,7 +168,7 @@ class _Alarm:
     armed = False
 
     def install(self) -> None:
-        signal.signal(signal.SIGALRM, self._rang)
+        _signal.signal(_signal.SIGALRM, self._rang)
 
     def _rang(self, _number: int, _frame: Any) -> None:
         if self.armed:  # else it came too late: nothing of the program is running
