@@ -20,7 +20,7 @@ from mars2.problems import load
 from mars2.search.journal import Journal
 from mars2.training.rundir import RunDir, problems_digest, write_json
 from mars2.types import Problem
-from mars2.verifier import Verifier
+from mars2.verifier import make_verifier
 
 
 @click.command(name="eval")
@@ -103,7 +103,7 @@ async def _run(
     header = {"config_hash": config.digest()}
     try:
         with Journal.open(run.journal, header) if run else nullcontext() as journal:
-            async with Verifier(config.verifier) as verifier:
+            async with make_verifier(config.verifier) as verifier:
                 with output.progress("eval", total) as advance:
                     return await evaluate(
                         team.agents,

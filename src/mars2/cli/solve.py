@@ -21,7 +21,7 @@ from mars2.errors import UsageError
 from mars2.inference.solve import Solution, solve
 from mars2.problems.markdown import problem_from_statement
 from mars2.types import Node, Problem
-from mars2.verifier import Verifier
+from mars2.verifier import make_verifier
 
 NO_AGENT = """no agent was given, and the environment names no endpoint. Do one of these:
   --agent coder=openai:MODEL@http://localhost:8000/v1   a vLLM, SGLang, llama.cpp server
@@ -127,7 +127,7 @@ def _served_models() -> list[str]:
 async def _run(problem: Problem, config: RunConfig, output: Output) -> Solution:
     team = build_team(config.agents)
     try:
-        async with Verifier(config.verifier) as verifier:
+        async with make_verifier(config.verifier) as verifier:
 
             def on_node(node: Node) -> None:
                 under = f"refines {node.parent_id}" if node.parent_id else "first attempt"

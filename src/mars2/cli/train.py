@@ -23,7 +23,7 @@ from mars2.problems import load
 from mars2.search.journal import Journal
 from mars2.training.rundir import RunDir, write_json
 from mars2.types import Problem
-from mars2.verifier import Verifier
+from mars2.verifier import AnyVerifier, make_verifier
 
 
 @click.command(name="train")
@@ -125,7 +125,7 @@ class Session:
         started = time.monotonic()
         team = build_team(self.config.agents, train=True)
         try:
-            async with Verifier(self.config.verifier) as verifier:
+            async with make_verifier(self.config.verifier) as verifier:
 
                 async def on_start(run: RunDir, step: int) -> None:
                     if step:
@@ -161,7 +161,7 @@ class Session:
             await team.aclose()
         return self._report(result, time.monotonic() - started)
 
-    async def _evaluate(self, label: str, run: RunDir, team: Team, verifier: Verifier) -> None:
+    async def _evaluate(self, label: str, run: RunDir, team: Team, verifier: AnyVerifier) -> None:
         if not self.heldout:
             return
         directory = run.path / "eval"

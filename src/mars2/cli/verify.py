@@ -22,7 +22,7 @@ from mars2.config import VerifierConfig
 from mars2.errors import UsageError
 from mars2.problems import load
 from mars2.types import Problem, Status, Submission, TestSet, Verdict
-from mars2.verifier import Verifier
+from mars2.verifier import AnyVerifier, make_verifier
 from mars2.verifier.batch import run_verify
 from mars2.verifier.formats import FORMATS, Format, program, read_file, read_submissions
 
@@ -221,8 +221,8 @@ class _Run:
         """Fill `verdicts` in the order of the submissions; returns the cache's hits."""
         rest = [s for s in self.submissions if s.id not in done]
         hits = None
-        async with _open(self.config) if rest else nullcontext() as verifier:
-            recorder = cast(Verifier, _Recorder(verifier, journal))
+        async with make_verifier(self.config) if rest else nullcontext() as verifier:
+            recorder = cast(AnyVerifier, _Recorder(verifier, journal))
             judging = run_verify(
                 self.problems.values(),
                 rest,
@@ -275,7 +275,7 @@ class _Run:
     async def _one(self, submission: Submission) -> Verdict:
         problem = self.problems[submission.problem_id]
         config = self.config.model_copy(update={"workers": 1})
-        async with _open(config) as verifier:
+        async with make_verifier(config) as verifier:
             return await verifier.verify(
                 problem,
                 program(problem, submission),
@@ -299,11 +299,3 @@ class _Recorder:
         return verdict
 
 
-def _open(config: VerifierConfig) -> Any:
-    if config.backend.startswith(("http://", "https://")):
-        from mars2.verifier.remote import RemoteVerifier
-
-        return RemoteVerifier(config)
-    if config.backend != "local":
-        raise UsageError(f"--backend {config.backend!r}: give local or a server's http:// URL")
-    return Verifier(config)

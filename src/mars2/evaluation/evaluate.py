@@ -18,7 +18,7 @@ from mars2.inference.select import select
 from mars2.search.journal import Journal
 from mars2.search.runner import OnNode, TreeResult, first_error
 from mars2.types import Problem, Status
-from mars2.verifier import Verifier
+from mars2.verifier import AnyVerifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def paired_rise(
 async def evaluate(
     agents: Mapping[str, Agent],
     problems: Sequence[Problem],
-    verifier: Verifier,
+    verifier: AnyVerifier,
     config: RunConfig,
     *,
     label: str = "eval",
@@ -192,7 +192,7 @@ async def evaluate(
 
 
 async def judge_tree(
-    problem: Problem, result: TreeResult, verifier: Verifier
+    problem: Problem, result: TreeResult, verifier: AnyVerifier
 ) -> TreeOutcome | None:
     """Run all tests on the nodes that passed the public ones (a public failure settles it).
 

@@ -17,7 +17,7 @@ from mars2.search.journal import Journal
 from mars2.search.runner import Expand, OnNode, TreeResult
 from mars2.search.seeds import derive
 from mars2.types import Expansion, Node, Problem, Status, TestSet, Verdict
-from mars2.verifier import Verifier
+from mars2.verifier import AnyVerifier
 
 RewardKind = Literal["binary", "fraction"]
 
@@ -51,7 +51,7 @@ class Rollout:
     def __init__(
         self,
         agents: Mapping[str, Agent],
-        verifier: Verifier,
+        verifier: AnyVerifier,
         search: SearchConfig,
         *,
         seed: int,

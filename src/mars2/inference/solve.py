@@ -12,7 +12,7 @@ from mars2.inference.select import select
 from mars2.search.journal import Journal
 from mars2.search.runner import OnNode, TreeResult
 from mars2.types import Node, Problem, Verdict
-from mars2.verifier import Verifier
+from mars2.verifier import AnyVerifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Solution:
 async def solve(
     problem: Problem,
     agents: Mapping[str, Agent],
-    verifier: Verifier,
+    verifier: AnyVerifier,
     config: RunConfig,
     *,
     tree_id: str | None = None,

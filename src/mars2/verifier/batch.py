@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from mars2.config import VerifierConfig
 from mars2.errors import UsageError
 from mars2.types import Problem, Submission, TestSet, Verdict
+from mars2.verifier.interface import AnyVerifier
 from mars2.verifier.verifier import Verifier
 
 _AHEAD = 4  # submissions under way for each worker
@@ -21,7 +22,7 @@ async def run_verify(
     *,
     tests: TestSet = "all",
     early_stop: bool = True,
-    verifier: Verifier | None = None,
+    verifier: AnyVerifier | None = None,
 ) -> AsyncIterator[Verdict]:
     """Verdicts in the order of `submissions`, each with its submission's id.
 
@@ -47,7 +48,7 @@ async def run_verify(
 async def _in_order(
     by_id: dict[str, Problem],
     submissions: Sequence[Submission],
-    verifier: Verifier,
+    verifier: AnyVerifier,
     tests: TestSet,
     early_stop: bool,
 ) -> AsyncIterator[Verdict]:

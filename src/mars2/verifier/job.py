@@ -24,6 +24,7 @@ from mars2.types import (
     StdinTest,
     TestVerdict,
 )
+from mars2.verifier import official
 from mars2.verifier._sandbox import frames
 from mars2.verifier.judge import Limits, Ran, judge
 from mars2.verifier.worker import Worker
@@ -67,7 +68,7 @@ class Job:
         self._opening = frames.pack(head, code.encode("utf-8", "surrogatepass"))
         self._kills = 0
         self.results: list[TestVerdict] = []
-        self.codes: list[Any] = []
+        self._outcomes: list[official.Outcome] = []
 
     async def run(self) -> list[TestVerdict]:
         """Verdicts in the order of the tests, up to a failing one. Raises WorkerLost."""
@@ -77,7 +78,7 @@ class Job:
 
     def lcb(self) -> LcbResult | None:
         """What the official checker would have returned; None in the native profile."""
-        return official.result(self.codes) if self.codes else None
+        return official.result(self._outcomes) if self._outcomes else None
 
     def _over(self) -> bool:
         failed = bool(self.results) and self.results[-1].status is not Status.PASSED
@@ -105,8 +106,8 @@ class Job:
             self._kills += 1
             return False
         if self._official and not isinstance(case, AssertionTest):
-            verdict, code = await self._judge_official(case, ran)
-            self.codes.append(code)
+            verdict, outcome = await self._judge_official(case, ran)
+            self._outcomes.append(outcome)
         else:
             verdict = await self._judge(case, ran)
             failed = verdict.status is not Status.PASSED
@@ -120,7 +121,7 @@ class Job:
             return await asyncio.to_thread(judge, case, self._entry, ran, self._limits)
         return judge(case, self._entry, ran, self._limits)
 
-    async def _judge_official(self, case: Any, ran: Ran) -> tuple[TestVerdict, Any]:
+    async def _judge_official(self, case: Any, ran: Ran) -> tuple[TestVerdict, official.Outcome]:
         if ran.size() > _BIG_BYTES:
             return await asyncio.to_thread(official.judge, case, self._entry, ran, self._limits)
         return official.judge(case, self._entry, ran, self._limits)

@@ -7,10 +7,14 @@ import sys
 from typing import Any, Self
 
 from mars2.config import VerifierConfig
-from mars2.errors import InfraError
+from mars2.errors import ConfigError, InfraError
 from mars2.types import LcbResult, Problem, Status, TestSet, TestVerdict, Verdict
+from mars2.verifier import bwrap
 from mars2.verifier._sandbox.walls import Settings
+from mars2.verifier.cache import VerdictCache, key
 from mars2.verifier.job import Job
+from mars2.verifier.level import require
+from mars2.verifier.packages import exposed
 from mars2.verifier.worker import Worker, WorkerLost
 
 _ATTEMPTS = 3
@@ -36,8 +40,17 @@ class Verifier:
         `without` switches walls off by name (see `isolation_level`), for tests.
         """
         self.config = config or VerifierConfig()
-        settings = Settings(without)
-        self._workers = [Worker(settings, python) for _ in range(self.config.workers)]
+        if self.config.backend not in ("local", "bwrap"):
+            raise ConfigError(
+                f"verifier.backend is {self.config.backend!r}: local, bwrap, or the http:// URL of "
+                "a SandboxFusion server (opened by make_verifier)"
+            )
+        settings = Settings(without, exposed(self.config.packages))
+        prefix = bwrap.command() if self.config.backend == "bwrap" else ()
+        self._workers = [Worker(settings, python, prefix) for _ in range(self.config.workers)]
+        self._python = sys.version if python == sys.executable else python
+        self.cache = VerdictCache(self.config.cache)
+        """Verdicts of identical jobs, by `config.cache`."""
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._open = False
 
@@ -49,16 +62,24 @@ class Verifier:
         await self.aclose()
 
     async def start(self) -> None:
-        """Start all workers. Raises InfraError if one cannot be."""
+        """Start all workers.
+
+        Raises InfraError if one cannot be, ConfigError if it does not reach `config.isolation`.
+        """
         if self._open:
             return
         results = await asyncio.gather(
             *(worker.start() for worker in self._workers), return_exceptions=True
         )
-        for result in results:
-            if isinstance(result, BaseException):
-                await self._kill_workers()
-                raise result
+        try:
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+            for worker in self._workers:
+                require(self.config.isolation, worker.hello)
+        except BaseException:
+            await self._kill_workers()
+            raise
         self._idle = asyncio.Queue()
         for worker in self._workers:
             self._idle.put_nowait(worker)
@@ -68,6 +89,7 @@ class Verifier:
         """Kill the workers and every program still running."""
         self._open = False
         await self._kill_workers()
+        self.cache.close()
 
     async def _kill_workers(self) -> None:
         await asyncio.gather(*(worker.kill() for worker in self._workers))
@@ -87,12 +109,31 @@ class Verifier:
     ) -> Verdict:
         """Judge `code` on the problem's tests, public ones first.
 
-        `early_stop` ends at the first failing test. `code` None is `no_code`. Raises InfraError
-        if the verifier is closed or its runner cannot be started.
+        `early_stop` ends at the first failing test. `code` None is `no_code`. Identical programs
+        are judged once, see `config.cache`. Raises InfraError if the verifier is closed or its
+        runner cannot be started.
         """
         cases = problem.tests(tests)
         if code is None:
             return _verdict(id, problem, cases, [], Status.NO_CODE)
+        if self.config.cache == "off":
+            return await self._judge(problem, code, cases, early_stop, id)
+        digest = key(
+            problem,
+            code,
+            config=self.config,
+            tests=tests,
+            early_stop=early_stop,
+            python=self._python,
+        )
+        verdict = await self.cache.single_flight(
+            digest, lambda: self._judge(problem, code, cases, early_stop, id)
+        )
+        return verdict.model_copy(update={"id": id, "problem_id": problem.id})
+
+    async def _judge(
+        self, problem: Problem, code: str, cases: list[Any], early_stop: bool, id: str
+    ) -> Verdict:
         lost = WorkerLost("never ran")
         for _ in range(_ATTEMPTS):
             if not self._open:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
 PREFIX = struct.Struct(">II")  # bytes of the head, bytes of all blobs
 MAX_HEAD = 16 << 20
@@ -23,7 +23,7 @@ def pack(head: dict[str, Any], *blobs: bytes) -> bytes:
     return b"".join((PREFIX.pack(len(text), sum(map(len, blobs))), text, *blobs))
 
 
-def lengths(prefix: bytes) -> tuple[int, int]:
+def lengths(prefix: bytes | bytearray) -> tuple[int, int]:
     """Bytes of the head and of the blobs. Raises ValueError beyond the bounds."""
     head, blobs = PREFIX.unpack(prefix)
     if head > MAX_HEAD or blobs > MAX_BLOBS:
@@ -43,22 +43,41 @@ def unpack(head: bytes, body: bytes) -> Message:
     return parsed, blobs
 
 
-def receive(sock: socket.socket) -> Message | None:
+class Received(NamedTuple):
+    """A message whose blobs are views of one buffer."""
+
+    head: dict[str, Any]
+    blobs: list[memoryview]
+
+    def wipe(self) -> None:
+        """Overwrite the blobs: what later forks inherit shall not hold them."""
+        for blob in self.blobs:
+            blob[:] = bytes(len(blob))
+
+
+def receive(sock: socket.socket) -> Received | None:
     """The next message from a blocking socket; None at its end."""
     prefix = _exactly(sock, PREFIX.size)
     if prefix is None:
         return None
     head_size, blob_size = lengths(prefix)
     head, body = _exactly(sock, head_size), _exactly(sock, blob_size)
-    return None if head is None or body is None else unpack(head, body)
+    if head is None or body is None:
+        return None
+    parsed, views = json.loads(head), memoryview(body)
+    blobs, start = [], 0
+    for size in parsed.pop("blobs"):
+        blobs.append(views[start : start + size])
+        start += size
+    return Received(parsed, blobs)
 
 
-def _exactly(sock: socket.socket, size: int) -> bytes | None:
-    parts, left = [], size
-    while left:
-        part = sock.recv(min(left, 1 << 20))
-        if not part:
+def _exactly(sock: socket.socket, size: int) -> bytearray | None:
+    data, got = bytearray(size), 0
+    view = memoryview(data)
+    while got < size:
+        count = sock.recv_into(view[got:])
+        if count == 0:
             return None
-        parts.append(part)
-        left -= len(part)
-    return b"".join(parts)
+        got += count
+    return data

@@ -130,7 +130,8 @@ def choose_uid(level: Level, without: set[str], readable: list[str]) -> int | No
 
 
 _OUTER_PID = os.getpid()  # imported by the launcher, before it enters a PID namespace
-OTHER_USERS = (1_000_000 + _OUTER_PID, 20_000 + _OUTER_PID % 40_000, 65534)
+NOBODY = 65534
+OTHER_USERS = (1_000_000 + _OUTER_PID, 20_000 + _OUTER_PID % 40_000, NOBODY)
 
 
 def drop_to(uid: int) -> None:

@@ -31,24 +31,29 @@ def cpu_seconds(pid: int) -> float:
         return 0.0
 
 
-def sample(pid: int, readable: bool) -> Usage:
-    """Look at `pid` and all its descendants. Without a readable /proc only CPU time is known."""
+def sample(pids: list[int], readable: bool, zygote: int) -> Usage:
+    """Look at `pids` and all descendants of this process but the zygote.
+
+    Without a readable /proc only the CPU time of `pids` is known.
+    """
     if not readable:
-        return Usage(cpu_seconds(pid), 0, False)
+        return Usage(sum(map(cpu_seconds, pids)), 0, False)
     cpu, memory, asleep = 0.0, 0, True
-    family = [pid, *(p for p in descendants() if p != pid)]
+    family = [*pids, *(p for p in descendants(zygote) if p not in pids)]
+    # The parent of a vfork waits in state "D".
+    idle = _IDLE_STATES + "D" if len(family) > len(pids) else _IDLE_STATES
     for member in family:
         try:
             cpu += cpu_seconds(member) + _reaped_seconds(member)
-            memory += _resident(member)
-            asleep = asleep and _all_asleep(member)
+            memory += resident(member)
+            asleep = asleep and _all_asleep(member, idle)
         except (OSError, ValueError, IndexError):
             continue  # it ended meanwhile
     return Usage(cpu, memory, asleep)
 
 
-def descendants() -> list[int]:
-    """Every living descendant of this process, nearest first."""
+def descendants(but: int = 0) -> list[int]:
+    """Every living descendant of this process, nearest first, except the process `but`."""
     found: list[int] = []
     queue = [os.getpid()]
     while queue:
@@ -63,7 +68,7 @@ def descendants() -> list[int]:
                     children = [int(word) for word in file.read().split()]
             except OSError:
                 continue
-            found += children
+            found += [child for child in children if child != but]
             queue += children
     return found
 
@@ -78,7 +83,7 @@ def _reaped_seconds(pid: int) -> float:
     return (int(fields[13]) + int(fields[14])) / _TICKS  # cutime, cstime
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
     """Anonymous and shared-memory pages; those still shared after a fork count once more."""
     with open(f"/proc/{pid}/statm") as file:
         fields = file.read().split()
@@ -94,9 +99,19 @@ def shared_bytes(pid: int) -> int:
     return 0
 
 
-def _all_asleep(pid: int) -> bool:
+def _all_asleep(pid: int, idle: str) -> bool:
     folder = f"/proc/{pid}/task"
-    return all(_stat(f"{folder}/{t}/stat")[0] in _IDLE_STATES for t in os.listdir(folder))
+    return all(_stat(f"{folder}/{t}/stat")[0] in idle for t in os.listdir(folder))
+
+
+def others(zygote: int) -> bool:
+    """True if this process has children besides the zygote: orphans that a program left."""
+    pid = os.getpid()
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            return any(int(word) != zygote for word in file.read().split())
+    except OSError:
+        return True
 
 
 def kill_all(alone: bool, uid: int | None) -> int:
@@ -114,7 +129,7 @@ def kill_all(alone: bool, uid: int | None) -> int:
             _signal_user(uid)
         else:
             for pid in descendants():
-                _signal(pid, signal.SIGKILL)
+                send(pid, signal.SIGKILL)
         try:
             while True:
                 # Without the namespace more may have been forked meanwhile: look again.
@@ -127,7 +142,8 @@ def kill_all(alone: bool, uid: int | None) -> int:
         time.sleep(0.001)
 
 
-def _signal(pid: int, number: int) -> None:
+def send(pid: int, number: int) -> None:
+    """Send a signal; nothing happens if the process is gone."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -135,7 +151,7 @@ def _signal(pid: int, number: int) -> None:
 
 
 def _signal_everyone() -> None:
-    _signal(-1, signal.SIGKILL)
+    send(-1, signal.SIGKILL)
 
 
 def _signal_user(uid: int) -> None:

@@ -1,6 +1,6 @@
 """In the forked process: lock it in, hand it to the runner of its kind, end it.
 
-What it tells the server goes through one pipe in counted messages: a kind byte and a payload.
+What it tells the server goes into one file in counted messages: a kind byte and a payload.
 Each test is answered by exactly one of "R" (a function's result), "X" (the program ended with
 status 0), "E" (an exception, as JSON) or "O" (a result too large). Besides there are "T" (what
 was printed, before the answer), "P" (the process limit was reached) and "N" (the next test needs
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import json
+import marshal
 import os
 import signal
 import struct
@@ -23,12 +24,11 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
-from . import isolation, walls
+from . import channel, isolation, walls
+from .channel import ACK, RESULTS, WAKE
 
 FRAME = struct.Struct(">Ic")  # payload bytes, kind
 ANSWERS = (b"R", b"X", b"E", b"O")
-# Far from what a program opens or closes by number.
-RESULT_FD, WAKE_FD, ACK_FD, INPUT_FD, OUTPUT_FD = range(195, 200)
 _TEXT = 6000
 WINDOW_S = 0.005
 """Tests shorter than this run on without waiting for the server."""
@@ -36,33 +36,39 @@ WINDOW_S = 0.005
 
 @dataclass(frozen=True)
 class Job:
-    """One process to be: what to run on which tests, and the descriptors it gets."""
+    """What one process runs. It travels as `marshal` bytes, from the server to the program."""
 
     profile: str  # "native" or "lcb"
     kind: str  # "stdin", "functional" or "assertion"
     source: bytes
+    entry: str
     path: str
     tests: list[bytes]
+    apart: bool  # this process runs one test and is a real one in every way
     limits: isolation.Limits
-    walls: walls.Walls
-    prepared: Any
-    entry: str = ""
-    apart: bool = False  # this process runs one test and is a real one in every way
-    stdin: int = -1
-    stdout: int = -1
-    stderr: int = -1
-    results: int = -1
-    wake: int = -1
-    ack: int = -1
-    input: int = -1
-    output: int = -1
+    prepared: walls.Prepared
+
+    def dump(self) -> bytes:
+        """As bytes for the program's process."""
+        return marshal.dumps(
+            {**vars(self), "limits": vars(self.limits), "prepared": self.prepared.rlimits}
+        )
+
+    @classmethod
+    def load(cls) -> Job:
+        """In the program's process: from the file in which the server left it."""
+        fields = marshal.loads(os.pread(channel.JOB, os.fstat(channel.JOB).st_size, 0))
+        fields["limits"] = isolation.Limits(**fields["limits"])
+        fields["prepared"] = walls.Prepared(fields["prepared"])
+        return cls(**fields)
 
 
-def become(job: Job) -> NoReturn:
-    """Take over this process. Ends it with os._exit."""
+def become(wall: walls.Walls) -> NoReturn:
+    """In a fresh fork of the zygote: run the job. Ends the process with os._exit."""
     code = 1
     try:
-        _settle(job)
+        job = Job.load()
+        _settle(job, wall)
         code = _runner(job)(job, Answers())
     except BaseException:
         traceback.print_exc()
@@ -72,10 +78,10 @@ def become(job: Job) -> NoReturn:
 
 def _runner(job: Job) -> Any:
     # Imported by the server beforehand; here to keep the modules' directions one way.
-    from . import assertions, functions, script
+    from . import functions, script, subject
 
     if job.kind == "assertion":
-        return assertions.run
+        return subject.run
     if job.profile == "lcb":
         return _run_official
     return script.run if job.kind == "stdin" else functions.run
@@ -95,27 +101,24 @@ def _run_official(job: Job, answers: Answers) -> int:
     return 0
 
 
-def _settle(job: Job) -> None:
+def _settle(job: Job, wall: walls.Walls) -> None:
     os.setsid()
-    if not job.walls.alone:
+    if not wall.alone:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for source, target in (
-        (job.results, RESULT_FD),
-        (job.wake, WAKE_FD),
-        (job.ack, ACK_FD),
-        (job.input, INPUT_FD),
-        (job.output, OUTPUT_FD),
-        (job.stdin, 0),
-        (job.stdout, 1),
-        (job.stderr, 2),
-    ):
-        if source >= 0:
-            os.dup2(source, target, inheritable=target < 3)
-    os.closerange(3, RESULT_FD)
-    os.closerange(OUTPUT_FD + 1, 1 << 16)
+    apart = job.kind == "stdin" and job.apart
+    os.dup2(channel.STDIN if apart else channel.NULL, 0)
+    os.dup2(channel.PRINTED if apart else channel.NULL, 1)
+    os.dup2(channel.ERRORS, 2)
+    if job.kind == "assertion":
+        os.dup2(channel.SUBJECT_REQUESTS, channel.REQUESTS, inheritable=False)
+        os.dup2(channel.SUBJECT_ANSWERS, channel.ANSWERS, inheritable=False)
+    shared = job.profile == "native" and job.kind == "stdin" and not job.apart
+    kept = channel.LAST if shared or job.kind == "assertion" else channel.ACK
+    os.closerange(3, RESULTS)
+    os.closerange(kept + 1, channel.LAST + 1)
     folder = job.path[: job.path.rindex("/")]
     os.chdir(folder)
-    job.walls.confine(job.prepared)
+    wall.confine(job.prepared)
     sys.argv[:] = [job.path]
     sys.path.insert(0, folder)
 
@@ -128,17 +131,15 @@ class Answers:
         self._asked = time.perf_counter()
 
     def send(self, kind: bytes, payload: bytes = b"") -> None:
-        """Write one message. A full pipe is emptied by the server."""
+        """Write one message."""
         if os.getpid() != self._pid:
             return  # the program forked and its child arrived here
         data = FRAME.pack(len(payload), kind) + payload
         while data:
             try:
-                data = data[os.write(RESULT_FD, data) :]
-            except BlockingIOError:
-                self._ask()
+                data = data[os.write(RESULTS, data) :]
             except OSError:
-                return  # the program closed it: the server notices
+                return  # closed by the program, or full: the server notices
 
     def pause(self) -> None:
         """Between two tests: after a long one wait until the server has seen its answer.
@@ -150,8 +151,8 @@ class Answers:
             self._ask()
 
     def _ask(self) -> None:
-        os.write(WAKE_FD, b"w")
-        if not os.read(ACK_FD, 1):
+        os.write(WAKE, b"w")
+        if not os.read(ACK, 1):
             os._exit(1)
         self._asked = time.perf_counter()
 

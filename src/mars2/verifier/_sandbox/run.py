@@ -1,22 +1,22 @@
-"""One forked program under supervision: pipes, clocks, limits, and its end."""
+"""One program under supervision: clocks, limits, and its end."""
 
 from __future__ import annotations
 
-import fcntl
 import os
-import resource
 import select
 import signal
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import processes, program
+from . import channel, examination, processes, program
 from .isolation import Limits
+from .walls import Walls
+from .zygote import Lost, Zygote
 
 _FIRST_LOOK_S, _LOOK_S = 0.01, 0.02
 _STDERR_BYTES = 8192
-_MAX_FRAMES = 100_000
+_MESSAGES_BYTES = 8 << 20  # of all answers between two looks, besides the output limit
 _WALL_FACTOR, _WALL_EXTRA_S = 4.0, 5.0  # CPU time is what counts; this only ends a stall
 _ALARM_GRACE_S = 0.9  # what a program has to end in after its alarm
 
@@ -44,93 +44,72 @@ class Report:
 
 
 class Program:
-    """A forked program. `supervise` watches it until it ends or waits to be seen."""
+    """A program that the zygote has forked. `supervise` watches it until it ends or waits.
 
-    def __init__(self, fields: dict[str, Any]) -> None:
-        self._fields = fields
-        self._walls, self._limits = fields["walls"], fields["limits"]
-        self._alarm: bool = fields["profile"] == "lcb"
-        self._out = self._err = self._results = self._wake = self._ack = self._output = -1
-        self.pid, self._pidfd = 0, -1
-        self._pending = b""  # bytes of incomplete messages
+    With an examination a second process, a child of this one, runs the test program; what it
+    reports are the program's answers, and its end ends the program.
+    """
 
-    # ------------------------------------------------------------------ start and end
+    def __init__(
+        self,
+        walls: Walls,
+        zygote: Zygote,
+        fds: channel.Channel,
+        limits: Limits,
+        own_output: bool,
+        alarm: bool,
+        exam: examination.Examination | None = None,
+    ) -> None:
+        """Fork it; its job lies ready in `fds`.
 
-    def fork(self) -> program.Job | None:
-        """Fork. Returns the job in the child (which must `become` it), None in the parent."""
-        apart, kind = self._fields["apart"], self._fields["kind"]
-        theirs = {}
-        if kind == "stdin" and apart:
-            theirs["stdin"] = _input_file(self._fields["tests"][0])
-            self._out, theirs["stdout"] = self._pipe()
-        else:
-            theirs["stdin"] = theirs["stdout"] = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
-        if kind == "stdin" and not apart:
-            theirs["input"] = os.memfd_create("input", os.MFD_CLOEXEC)
-            self._output = theirs["output"] = os.memfd_create("output", os.MFD_CLOEXEC)
-            fcntl.fcntl(self._output, fcntl.F_SETFL, os.O_APPEND)
-        self._err, theirs["stderr"] = self._pipe()
-        self._results, theirs["results"] = os.pipe2(os.O_CLOEXEC)
-        os.set_blocking(theirs["results"], False)
-        self._wake, theirs["wake"] = os.pipe2(os.O_CLOEXEC)
-        theirs["ack"], self._ack = os.pipe2(os.O_CLOEXEC)
-        job = program.Job(**self._fields, **theirs)
-        self.pid = os.fork()
-        if self.pid == 0:
-            return job
-        self._pidfd = os.pidfd_open(self.pid)
-        for fd in {*theirs.values()} - {self._output}:
-            os.close(fd)
-        for fd in (self._out, self._err, self._results):
-            if fd >= 0:
-                os.set_blocking(fd, False)
-        self._watch = _Watch(self.pid, self._limits, self._walls.readable)
-        return None
-
-    def _pipe(self) -> tuple[int, int]:
-        reader, writer = os.pipe2(os.O_CLOEXEC)
-        if self._walls.uid is not None:
-            os.fchown(writer, self._walls.uid, self._walls.uid)  # it may open /dev/stdout again
-        return reader, writer
-
-    def _close(self) -> None:
-        for fd in (
-            *(self._out, self._err, self._results, self._wake, self._ack),
-            *(self._output, self._pidfd),
-        ):
-            if fd >= 0:
-                os.close(fd)
+        `own_output`: it prints into the pipe. `alarm`: at its time limit it gets one first.
+        """
+        self._walls, self._zygote, self._fds = walls, zygote, fds
+        self._limits, self._exam = limits, exam
+        self._own_output, self._alarm = own_output, alarm
+        self._taken = 0  # bytes of messages read so far
+        self.lost = False
+        self.pid = 0
+        try:
+            self.pid = zygote.fork()
+        except Lost:
+            self.lost = True
+        pids = [self.pid, *([exam.pid] if exam else [])]
+        self._watch = _Watch(pids, limits, walls.readable, zygote)
 
     # ------------------------------------------------------------------ watching
 
     def supervise(self, control: int) -> Report:
-        """Until the process ends (all of it), or waits to be seen after an answer.
+        """Until the program ends (all of it), or waits to be seen after an answer.
 
-        A readable descriptor `control` stops the program.
+        A readable descriptor `control` stops it.
         """
-        report, watch = Report(), self._watch
+        report, watch, fds = Report(), self._watch, self._fds
         watch.restart()
         poller = select.poll()
-        for fd in (self._out, self._err, self._wake, self._pidfd):
-            if fd >= 0:
-                poller.register(fd, select.POLLIN)
-        poller.register(control, select.POLLIN | select.POLLRDHUP)
-        while not report.killed:
+        for fd in (self._zygote.status, fds.wake, control):
+            poller.register(fd, select.POLLIN | select.POLLRDHUP)
+        if self._own_output:
+            poller.register(fds.printed, select.POLLIN)
+        if self._exam:
+            poller.register(self._exam.pidfd, select.POLLIN)
+        while not report.killed and not self.lost:
             ready = [fd for fd, _ in poller.poll(watch.timeout_ms())]
-            if self._pidfd in ready:
+            if self._zygote.status in ready:
                 break
             for fd in ready:
                 if fd == control:
                     report.killed = "stopped"
-                elif fd == self._wake:
-                    if os.read(self._wake, 1) == b"w":
-                        self._drain(report)
-                        if not report.killed:
-                            watch.finish(report)
-                            return report
-                    poller.unregister(fd)
-                elif not self._read(fd, report):
-                    poller.unregister(fd)
+                elif fd == fds.wake:
+                    os.read(fd, 1)
+                    self._drain(report, fds.results)
+                    if not report.killed:
+                        watch.finish(report)
+                        return report
+                elif fd == fds.printed:
+                    self._read_output(report)
+                elif not report.killed:  # the examination is over
+                    report.killed = "examined"
             if not report.killed:
                 self._look(report)
         self._end(report)
@@ -138,97 +117,100 @@ class Program:
 
     def go_on(self) -> None:
         """Let a program that waits to be seen continue."""
-        try:
-            os.write(self._ack, b"a")
-        except OSError:
-            pass  # it was killed meanwhile; its end will be seen
+        os.write(self._fds.ack, b"a")
 
     def _look(self, report: Report) -> None:
         watch = self._watch
         if not watch.look(report):
             return
-        if self._output >= 0 and os.fstat(self._output).st_size > self._limits.output:
+        if os.fstat(self._fds.output).st_size > self._limits.output:
             report.killed = "output"
         if self._alarm and report.killed in ("cpu", "idle"):
             if not watch.alarmed:
-                os.kill(self.pid, signal.SIGALRM)
+                processes.send(self.pid, signal.SIGALRM)
                 watch.alarmed, report.killed = True, ""
             elif watch.over(_ALARM_GRACE_S) == "":
                 report.killed = ""
 
-    def _read(self, fd: int, report: Report) -> bool:
-        """Take what is there; False at the end of the pipe."""
-        try:
-            data = os.read(fd, 1 << 18)
-        except BlockingIOError:
-            return True
-        if not data:
-            return False
-        if fd == self._out:
-            report.stdout += data
+    def _read_output(self, report: Report) -> None:
+        """Take what is in the output pipe."""
+        while left := channel.waiting(self._fds.printed):
+            report.stdout += os.read(self._fds.printed, left)
             if len(report.stdout) > self._limits.output:
                 report.killed = "output"
-        elif len(report.stderr) < _STDERR_BYTES:
-            report.stderr += data[:_STDERR_BYTES]
-        else:  # keep the beginning's half and the newest bytes
-            tail = (report.stderr[_STDERR_BYTES // 2 :] + data)[-_STDERR_BYTES:]
-            report.stderr = report.stderr[: _STDERR_BYTES // 2] + tail
-        return True
+                return
 
-    def _drain(self, report: Report) -> None:
-        """All complete messages that are in the result pipe."""
-        size, parts = program.FRAME.size, [self._pending]
-        while True:
-            try:
-                data = os.read(self._results, 1 << 20)
-            except BlockingIOError:
-                break
-            if not data:
-                break
-            parts.append(data)
-        data, start = b"".join(parts), 0
+    def _drain(self, report: Report, file: int) -> None:
+        """All complete messages that were written since the last time."""
+        end = os.fstat(file).st_size
+        if end - self._taken > self._limits.output * 2 + _MESSAGES_BYTES:
+            report.killed = "output"
+            return
+        data = os.pread(file, end - self._taken, self._taken)
+        size, start = program.FRAME.size, 0
         while len(data) - start >= size:
             length, kind = program.FRAME.unpack_from(data, start)
-            if length > self._limits.output * 2 + 65536 or len(report.frames) > _MAX_FRAMES:
-                report.killed = "output"
-                break
             if len(data) - start < size + length:
                 break
             report.kinds.append(kind.decode("latin-1"))
             report.frames.append(data[start + size : start + size + length])
             start += size + length
-        self._pending = data[start:]
+        self._taken += start
+
+    # ------------------------------------------------------------------ the end
 
     def _end(self, report: Report) -> None:
         watch = self._watch
-        if report.killed:
-            os.kill(self.pid, signal.SIGKILL)
-        _, status, usage = os.wait4(self.pid, 0)
-        report.exit = os.waitstatus_to_exitcode(status)
-        watch.cpu = max(watch.cpu, usage.ru_utime + usage.ru_stime)
-        watch.memory = max(watch.memory, usage.ru_maxrss * 1024 - watch.base)
+        try:
+            if self.lost:
+                raise Lost
+            if report.killed:
+                processes.send(self.pid, signal.SIGKILL)
+            status, cpu, peak = self._zygote.ended()
+            report.exit = os.waitstatus_to_exitcode(status)
+            watch.memory = max(watch.memory, peak - self._zygote.base)
+        except Lost:
+            self.lost, cpu = True, 0.0
+            report.exit = -signal.SIGKILL
+        exam = self._exam
+        if exam is not None:
+            cpu += exam.end(report.killed in ("", "examined"))
+            if report.killed == "examined":
+                report.killed = ""
+        watch.cpu = max(watch.cpu, cpu)
         watch.finish(report)
-        report.leftovers = processes.kill_all(self._walls.alone, self._walls.uid)
+        self._clear(report)
         if report.killed not in ("memory", "output"):
-            self._drain(report)
-            for fd in (self._out, self._err):
-                while fd >= 0 and self._more(fd, report):
-                    pass
-        if self._output >= 0 and report.killed != "stopped":
-            report.stdout = os.pread(self._output, self._limits.output + 1, 0)
-        self._close()
+            self._drain(report, exam.report if exam else self._fds.results)
+            if self._own_output:
+                self._read_output(report)
+        if report.killed not in ("stopped", "output") and not self._own_output:
+            report.stdout = os.pread(self._fds.output, self._limits.output + 1, 0)
+        report.stderr = self._errors()
+        if exam is not None:
+            exam.close()
 
-    def _more(self, fd: int, report: Report) -> bool:
-        before = len(report.stdout), len(report.stderr)
-        return self._read(fd, report) and before != (len(report.stdout), len(report.stderr))
+    def _clear(self, report: Report) -> None:
+        """Nothing of the program may live on; if anything does, the zygote falls with it."""
+        if self.lost or processes.others(self._zygote.pid):
+            report.leftovers = processes.kill_all(self._walls.alone, self._walls.uid) - 1
+            self._zygote.start()
+
+    def _errors(self) -> bytes:
+        """The beginning and the end of what was written to standard error."""
+        fd, half = self._fds.errors, _STDERR_BYTES // 2
+        size = os.fstat(fd).st_size
+        if size <= _STDERR_BYTES:
+            return os.pread(fd, size, 0) if size else b""
+        return os.pread(fd, half, 0) + os.pread(fd, half, size - half)
 
 
 class _Watch:
     """Clocks and memory of a program since it was last seen."""
 
-    def __init__(self, pid: int, limits: Limits, readable: bool) -> None:
-        self._pid, self._limits, self._readable = pid, limits, readable
-        self.base = _own_resident()
+    def __init__(self, pids: list[int], limits: Limits, readable: bool, zygote: Zygote) -> None:
+        self._pids, self._limits, self._readable = pids, limits, readable
+        self._zygote, self._base = zygote.pid, zygote.base * len(pids)
         self.cpu = self._billed = 0.0
         self.memory = 0
         self._wall = limits.time * _WALL_FACTOR + _WALL_EXTRA_S
@@ -246,7 +228,7 @@ class _Watch:
 
     def finish(self, report: Report) -> None:
         """Write the clocks into a report."""
-        self.cpu = max(self.cpu, processes.cpu_seconds(self._pid))
+        self.cpu = max(self.cpu, sum(map(processes.cpu_seconds, self._pids)))
         report.cpu = self.cpu - self._billed
         report.seconds = report.cpu + self.idle
         report.memory, report.alarmed = self.memory, self.alarmed
@@ -256,11 +238,11 @@ class _Watch:
         now = time.monotonic()
         if now < self._next:
             return False
-        usage = processes.sample(self._pid, self._readable)
+        usage = processes.sample(self._pids, self._readable, self._zygote)
         if usage.asleep and usage.cpu - self.cpu < 0.5 * (now - self._last):
             self.idle += now - self._last
         self.cpu = max(self.cpu, usage.cpu)
-        memory = usage.memory - self.base
+        memory = usage.memory - self._base
         if memory > self._limits.memory:
             memory = self._exact_memory(memory)
         self.memory = max(self.memory, memory)
@@ -286,27 +268,9 @@ class _Watch:
     def _exact_memory(self, memory: int) -> int:
         # Pages shared after a fork were counted once a process: ask precisely before judging.
         try:
-            pids = processes.descendants()
+            pids = processes.descendants(self._zygote)
             if len(pids) > 1:
                 return sum(processes.shared_bytes(pid) for pid in pids)
         except OSError:
             pass
         return memory
-
-
-def _own_resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def _input_file(data: bytes) -> int:
-    """A read-only descriptor at the start of the input: a regular file, as `< input` gives."""
-    fd = os.memfd_create("stdin", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-    seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK
-    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
-    reader = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
-    os.close(fd)
-    return reader

@@ -17,10 +17,13 @@ from types import CodeType
 from typing import Any
 
 from . import program
-from .program import INPUT_FD, OUTPUT_FD, Answers, Job
+from .channel import INPUT, OUTPUT
+from .program import Answers, Job
 
 # Their presence means that something may still be unflushed or finalised at exit.
 _TEARDOWN = (b"open", b"IO", b"__del__", b"Wrapper", b"finalize")
+# And theirs, that the standard streams may not be what they were.
+_STREAMS = (b"reconfigure", b"detach", b"Wrapper", b"Buffered", b"codecs")
 
 
 def run(job: Job, answers: Answers) -> int:
@@ -30,34 +33,42 @@ def run(job: Job, answers: Answers) -> int:
         return 1
     if job.apart:
         return _run(code, job, answers)
-    pristine = dict(builtins.__dict__)
-    random, depth = sys.modules["random"], program.stack_depth() + 1
+    streams = sys.stdin, sys.stdout, sys.stderr
+    touched = any(word in job.source for word in _STREAMS)
+    limit = 1000 + program.stack_depth() + 1
+    os.dup2(OUTPUT, 1)
     for index, data in enumerate(job.tests):
         if index:
             if program.left_files(job):
                 answers.send(b"N")
                 return 0
             answers.pause()
-            if builtins.__dict__ != pristine:
-                builtins.__dict__.clear()
-                builtins.__dict__.update(pristine)
             sys.argv[:] = [job.path]
             gc.enable()
-            random.seed()
-        _open_streams(data)
-        sys.setrecursionlimit(1000 + depth)
+        if b"random" in job.source:
+            sys.modules["random"].seed(index)  # same verdict every time
+        _input(data)
+        if touched:
+            _new_streams()
+        elif index:
+            sys.stdin, sys.stdout, sys.stderr = streams
+            streams[0].seek(0)
+        sys.setrecursionlimit(limit)
         _run(code, job, answers)
     return 0
 
 
-def _open_streams(data: bytes) -> None:
-    os.ftruncate(INPUT_FD, 0)
+def _input(data: bytes) -> None:
+    os.ftruncate(INPUT, 0)
     done = 0
     while done < len(data):
-        done += os.pwrite(INPUT_FD, data[done:] if done else data, done)
-    os.lseek(INPUT_FD, 0, os.SEEK_SET)
-    os.dup2(INPUT_FD, 0)
-    os.dup2(OUTPUT_FD, 1)
+        done += os.pwrite(INPUT, data[done:] if done else data, done)
+    os.lseek(INPUT, 0, os.SEEK_SET)
+    os.dup2(INPUT, 0)
+
+
+def _new_streams() -> None:
+    os.dup2(OUTPUT, 1)
     program.stream("stdin", 0)
     program.stream("stdout", 1)
     program.stream("stderr", 2)
@@ -103,14 +114,14 @@ def _run(code: CodeType, job: Job, answers: Answers) -> int:
 
 def _send_output(job: Job, answers: Answers) -> bool:
     """What was printed, as a message; False after telling that it is too much."""
-    size = os.fstat(OUTPUT_FD).st_size
+    size = os.fstat(OUTPUT).st_size
     if size > job.limits.output:
         answers.send(b"O")
-        os.ftruncate(OUTPUT_FD, 0)
+        os.ftruncate(OUTPUT, 0)
         return False
     if size:
-        data = os.pread(OUTPUT_FD, size, 0)
-        os.ftruncate(OUTPUT_FD, 0)
+        data = os.pread(OUTPUT, size, 0)
+        os.ftruncate(OUTPUT, 0)
         answers.send(b"T", data)
     return True
 

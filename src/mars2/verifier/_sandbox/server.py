@@ -18,16 +18,26 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from . import frames, isolation, prelude, processes, program, walls
+from . import (
+    channel,
+    examination,
+    frames,
+    isolation,
+    official,
+    prelude,
+    processes,
+    program,
+    walls,
+    zygote,
+)
 from .run import Program
 
 # What programs import most: imported once here, free in every fork.
-# Not `threading`: its hook would cost every fork more than its import costs the few.
+# No more than these: every library mapped and every page in use makes every fork dearer.
 _WARM = (
-    *("abc", "array", "bisect", "bz2", "collections", "contextlib", "copy", "dataclasses"),
-    *("datetime", "decimal", "enum", "fractions", "functools", "hashlib", "heapq", "itertools"),
-    *("json", "locale", "math", "numbers", "operator", "random", "re", "statistics", "string"),
-    *("struct", "tempfile", "time", "traceback", "typing", "zlib"),
+    *("array", "bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools"),
+    *("heapq", "itertools", "json", "math", "operator", "random", "re", "statistics", "string"),
+    *("time", "traceback", "typing"),
 )
 _HEAVY = ("numpy",)  # imported when a program first names it
 # A program whose text holds one of these could notice an earlier test in its process, or spoil
@@ -35,7 +45,7 @@ _HEAVY = ("numpy",)  # imported when a program first names it
 _APART = (
     *(b"threading", b"_thread", b"multiprocessing", b"concurrent", b"asyncio", b"subprocess"),
     *(b"fork", b"signal", b"alarm", b"atexit", b"ctypes", b"faulthandler", b"weakref", b"gc."),
-    *(b"/dev/", b"/proc", b"seek", b"truncate", b"dup", b"close", b"fdopen", b"fileno"),
+    *(b"/dev/", b"/proc", b"seek", b"tell", b"truncate", b"dup", b"close", b"fdopen", b"fileno"),
     *(b"pipe", b"tempfile", b"chdir", b"environ", b"setlocale", b"resource", b"rlimit"),
     *(b"settrace", b"setprofile", b"modules", b"builtins", b"importlib", b"__import__"),
     *(b"excepthook", b"displayhook", b"getcontext", b"setcontext", b"__del__", b"socket"),
@@ -44,29 +54,14 @@ _APART = (
 )
 
 
+_OWN = ("encode", "encode_exact", "functions", "official", "official_code", "script", "subject")
 _ANSWERS = frozenset(kind.decode() for kind in program.ANSWERS)
-
-
-class _Become(Exception):
-    """Carries a forked program up to an almost empty stack."""
-
-    def __init__(self, job: program.Job) -> None:
-        super().__init__()
-        self.job = job
 
 
 def start(sock: socket.socket, level: isolation.Level, settings: walls.Settings) -> None:
     """Set up the walls, say hello, serve until the socket ends. Ends the process."""
-    job: program.Job | None = None
-    try:
-        server = _Server(sock, level, settings)
-        server.serve()
-    except _Become as become:
-        job = become.job
-    if job is None:
-        os._exit(0)
-    del server
-    program.become(job)
+    _Server(sock, level, settings).serve()
+    os._exit(0)
 
 
 class _Server:
@@ -74,20 +69,28 @@ class _Server:
         self, sock: socket.socket, level: isolation.Level, settings: walls.Settings
     ) -> None:
         self._sock = sock
-        for name in ("assertions", "encode", "functions", "script"):
-            importlib.import_module(f"{__package__}.{name}")  # before their files are out of sight
+        for name in _OWN:  # before their files are out of sight
+            importlib.import_module(f"{__package__}.{name}")
         for name in _WARM:
             importlib.import_module(name)
         self._walls = walls.Walls(level, settings)
         program.make_streams()
         prelude.names()
+        _warm_up()
         self._ready: set[str] = set()
-        _freeze()
         if not self._walls.alone:
             signal.signal(signal.SIGTERM, self._on_term)
         self._job: dict[str, Any] = {}
+        self._fds = channel.Channel(self._walls.uid)
+        self._zygote = zygote.Zygote(self._fds, lambda: program.become(self._walls))
+        self._start_zygote()
         hello = {"op": "hello", "active": level.active, "missing": level.missing}
         self._sock.sendall(frames.pack({**hello, "folder": self._walls.scratch.folder}))
+
+    def _start_zygote(self) -> None:
+        gc.collect()
+        gc.freeze()
+        self._zygote.start()
 
     def _on_term(self, _number: int, _frame: FrameType | None) -> None:
         # The launcher died (its parent was killed): leave nothing behind.
@@ -104,59 +107,42 @@ class _Server:
             while (message := frames.receive(self._sock)) is not None:
                 head, blobs = message
                 if head["op"] == "job":
-                    self._begin(head, blobs[0])
+                    self._begin(head, bytes(blobs[0]))
                 elif head["op"] == "run":
                     self._run(head["kind"], blobs)
+                    message.wipe()
                 # a "stop" that finds nothing running came after the end: nothing to do
         except ConnectionError:
             pass
         self._close()
 
     def _begin(self, head: dict[str, Any], source: bytes) -> None:
-        limits = isolation.Limits(head["time"], head["memory"], head["output"], head["processes"])
-        self._job = {
-            "profile": head["profile"],
-            "entry": head["entry"],
-            "source": source,
-            "limits": limits,
-            "walls": self._walls,
-        }
+        self._job = {"source": source, "profile": head["profile"], "entry": head["entry"]}
+        self._limits = isolation.Limits(
+            head["time"], head["memory"], head["output"], head["processes"]
+        )
         if head["profile"] == "lcb":
-            self._prepare("lcb", _prepare_official)
+            self._prepare("lcb", official.prepare)
         for name in _HEAVY:
             if name.encode() in source:
                 self._prepare(name, lambda name=name: importlib.import_module(name))
 
     def _prepare(self, name: str, action: Any) -> None:
-        if name not in self._ready:
-            self._ready.add(name)
-            try:
-                action()
-            except ImportError:
-                return
-            _freeze()
+        """Do something once that all later programs shall find done."""
+        if name in self._ready:
+            return
+        self._ready.add(name)
+        try:
+            action()
+        except ImportError:
+            return
+        processes.kill_all(self._walls.alone, self._walls.uid)
+        self._start_zygote()
 
-    def _run(self, kind: str, tests: list[bytes]) -> None:
+    def _run(self, kind: str, tests: list[memoryview]) -> None:
         """One process for these tests, or for the first if that is all that it may run."""
-        source, limits = self._job["source"], self._job["limits"]
-        native = self._job["profile"] == "native" and kind != "assertion"
-        apart = native and any(word in source for word in _APART)
-        tests = tests[:1] if apart else tests
-        whole = replace(limits, time=limits.time * len(tests))
-        process = Program(
-            {
-                **self._job,
-                "kind": kind,
-                "tests": tests,
-                "apart": apart,
-                "path": self._walls.scratch.put_program(source),
-                "prepared": self._walls.before_fork(whole),
-            }
-        )
-        job = process.fork()
-        if job is not None:
-            raise _Become(job)
-        answered, total, final = 0, len(tests), False
+        process, total, apart = self._fork(kind, tests)
+        answered, final = 0, False
         while not final:
             report = process.supervise(self._sock.fileno())
             final = report.exit is not None
@@ -173,13 +159,74 @@ class _Server:
             if not final:
                 process.go_on()
 
+    def _fork(self, kind: str, tests: list[memoryview]) -> tuple[Program, int, bool]:
+        source, limits = self._job["source"], self._limits
+        native = self._job["profile"] == "native" and kind != "assertion"
+        apart = native and any(word in source for word in _APART)
+        tests = tests[:1] if apart else tests
+        whole = replace(limits, time=limits.time * len(tests))
+        prepared = self._walls.before_fork(whole)
+        self._fds.reset()
+        path = self._walls.scratch.put_program(source)
+        exam = None
+        if kind == "assertion":
+            exam = examination.Examination(
+                self._walls, self._fds, tests[0], self._job["entry"], limits.output, prepared
+            )
+        job = program.Job(
+            **self._job,
+            kind=kind,
+            path=path,
+            tests=[] if exam else [bytes(test) for test in tests],
+            apart=apart,
+            limits=limits,
+            prepared=prepared,
+        )
+        own_output = kind == "stdin" and apart
+        if own_output:
+            _write(self._fds.input, bytes(tests[0]))
+        _write(self._fds.job, job.dump())
+        alarm = self._job["profile"] == "lcb" and kind != "assertion"
+        process = Program(self._walls, self._zygote, self._fds, limits, own_output, alarm, exam)
+        return process, len(tests), apart
 
-def _freeze() -> None:
-    gc.collect()
-    gc.freeze()
+
+def _write(file: int, data: bytes) -> None:
+    view, done = memoryview(data), 0
+    while done < len(view):
+        done += os.pwrite(file, view[done:], done)
 
 
-def _prepare_official() -> None:
-    from . import official
+_SAMPLE = """
+import sys
+from collections import defaultdict, deque
 
-    official.prepare()
+class Solution:
+    def solve(self, n: int, rows: list) -> str:
+        seen, best = {}, 0
+        for i, x in enumerate(sorted(rows, key=lambda y: -y)):
+            if x % 2 == 0 and i not in seen:
+                seen[i] = [j for j in range(n) if j != x]
+            elif not seen:
+                best = max(best, x)
+        try:
+            return " ".join(map(str, rows)) + f"{best:>3}"
+        except (ValueError, KeyError) as error:
+            raise RuntimeError("no") from error
+
+def main():
+    data = "3 1 2".split()
+    n, *rest = map(int, data)
+    while rest:
+        rest.pop()
+    return Solution().solve(n, [1, 2]), defaultdict(int), deque()
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def _warm_up() -> None:
+    """What the interpreter sets up on first use, so that programs do not each pay for it."""
+    for _ in range(3):
+        exec(compile(_SAMPLE, "sample", "exec", dont_inherit=True), {"__name__": "__main__"})

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from . import program, wire
+from . import channel, program, wire
 
 _HANDLES = 1_000_000
 # Where a type may come from to be named rather than kept: plain data, nothing that equals all.
@@ -30,6 +30,12 @@ _MUTABLE = frozenset(
     {"tuple", "record", "dict", "ordereddict", "counter", "defaultdict", "set", "deque"}
     | {"bytearray", "array"}
 )
+
+
+def run(job: program.Job, _: program.Answers) -> int:
+    """Serve the examiner of an assertion test."""
+    serve(job.source, job.path, channel.REQUESTS, channel.ANSWERS, job.limits.output)
+    return 0
 
 
 def serve(source: bytes, path: str, requests_fd: int, answers_fd: int, output_limit: int) -> None:

@@ -173,7 +173,7 @@ class Walls:
     def before_fork(self, limits: isolation.Limits) -> Prepared:
         """Worked out in the server, so that a program's process has little to do: see `confine`."""
         if self.level.group is not None:
-            self.level.group.limit(limits.memory, limits.processes)
+            self.level.group.limit(limits.memory, limits.processes + 2)
         if self._ruleset is not None:
             self._ruleset.renew()
         return Prepared(isolation.rlimits(limits, self._process_base()))
@@ -194,11 +194,21 @@ class Walls:
         if self._own_filter:
             seccomp.for_program(os.getpid()).install()
 
+    def confine_examiner(self, prepared: Prepared) -> None:
+        """The same for a process that no program may reach: as another user, if there is one."""
+        own = self.uid
+        try:
+            if own is not None and own != isolation.NOBODY:
+                self.uid = isolation.NOBODY
+            self.confine(prepared)
+        finally:
+            self.uid = own
+
     def _process_base(self) -> int:
         if self.uid is not None:
             return 0
         if self.level.has("user"):
-            return 2  # the launcher and this server count in this user namespace
+            return 3  # the launcher, this server and its zygote count in this user namespace
         # Root's processes are not counted against a limit.
         return isolation.count_tasks(os.getuid()) if os.getuid() != 0 else 0
 

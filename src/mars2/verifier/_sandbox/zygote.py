@@ -1,0 +1,97 @@
+"""The process that programs are forked from.
+
+It is a fork of the server, warm and small, that does next to nothing: every page that a process
+writes between two forks has to be copied, so the supervision is the server's and not its own.
+It never has a test in its memory: the program reads its job itself.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import struct
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import channel, processes
+
+_STARTED = struct.Struct("=i")  # process id
+_ENDED = struct.Struct("=idq")  # wait status, CPU seconds, peak resident bytes
+_ANSWER_S = 5.0
+
+
+class Lost(Exception):
+    """The zygote is gone or does not answer."""
+
+
+class Zygote:
+    """The server's handle on its zygote."""
+
+    def __init__(self, fds: channel.Channel, become: Callable[[], NoReturn]) -> None:
+        """`become` is called in each forked program.
+
+        `base` are the resident bytes that every program starts with.
+        """
+        self._fds, self._become = fds, become
+        self.pid = self.base = 0
+        self._go = self._status = -1
+
+    def start(self) -> None:
+        """Fork it. There may be none alive."""
+        self._close()
+        go, self._go = os.pipe2(os.O_CLOEXEC)
+        self._status, status = os.pipe2(os.O_CLOEXEC)
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                self._fds.settle(go, status)
+                _serve(self._become)
+            finally:
+                os._exit(1)
+        os.close(go)
+        os.close(status)
+        self.base = processes.resident(self.pid)
+
+    def _close(self) -> None:
+        for fd in (self._go, self._status):
+            if fd >= 0:
+                os.close(fd)
+
+    @property
+    def status(self) -> int:
+        """A descriptor that is readable when a program has ended, or the zygote itself."""
+        return self._status
+
+    def fork(self) -> int:
+        """Process id of a new program. Raises Lost."""
+        try:
+            os.write(self._go, b"g")
+        except BrokenPipeError:
+            raise Lost from None
+        (pid,) = self._read(_STARTED)
+        return int(pid)
+
+    def ended(self) -> tuple[int, float, int]:
+        """How the program ended: wait status, CPU seconds, peak resident bytes. Raises Lost."""
+        status, cpu, peak = self._read(_ENDED)
+        return status, cpu, peak
+
+    def _read(self, what: struct.Struct) -> tuple[Any, ...]:
+        if not select.select([self._status], [], [], _ANSWER_S)[0]:
+            raise Lost  # a program of the same user stopped it
+        data = os.read(self._status, what.size)  # written at once: all of it or the end
+        if len(data) < what.size:
+            raise Lost
+        return what.unpack(data)
+
+
+def _serve(become: Callable[[], NoReturn]) -> NoReturn:
+    while os.read(channel.GO, 1):
+        pid = os.fork()
+        if pid == 0:
+            become()
+        os.write(channel.STATUS, _STARTED.pack(pid))
+        _, status, usage = os.wait4(pid, 0)
+        peak = usage.ru_maxrss * 1024
+        os.write(channel.STATUS, _ENDED.pack(status, usage.ru_utime + usage.ru_stime, peak))
+    os._exit(0)
