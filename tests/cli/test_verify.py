@@ -310,6 +310,22 @@ def test_resume_starts_where_there_is_nothing_to_resume(mars2, problems, own, tm
     assert (tmp_path / "r.jsonl").exists()
 
 
+def test_what_follows_a_torn_line_is_not_lost(tmp_path: Path) -> None:
+    def verdict(id: str) -> Verdict:
+        return Verdict(id=id, status=Status.PASSED, passed=1, total=1)
+
+    journal = Journal(tmp_path / "r", {"a": 1}, resume=False)
+    journal.add(verdict("é"))
+    journal.close()
+    with open(journal.path, "a") as file:
+        file.write('{"id": "torn", "sta')
+    for id, done in (("2", ["é"]), ("3", ["é", "2"])):
+        journal = Journal(tmp_path / "r", {"a": 1}, resume=True)
+        assert list(journal.done) == done
+        journal.add(verdict(id))
+        journal.close()
+
+
 def test_two_runs_do_not_share_a_journal(tmp_path: Path) -> None:
     first = Journal(tmp_path / "r", {}, resume=False)
     with pytest.raises(ResumeError, match="in use"):

@@ -18,7 +18,10 @@ from mars2.cli.main import main
 from mars2.config import VerifierConfig
 from mars2.errors import ConfigError, InfraError
 from mars2.types import AssertionTest, FunctionalTest, Problem, Status, StdinTest, Verdict
+from mars2.verifier.judge import Limits
 from mars2.verifier.remote import RemoteVerifier
+from mars2.verifier.remote_driver import FRAME
+from mars2.verifier.remote_job import RemoteJob
 
 SECRET = "7391246"
 
@@ -159,6 +162,17 @@ async def test_test_programs(server: SandboxServer) -> None:
     assert [v.status for v in verdicts] == [status for _, status in ASSERTION]
 
 
+def test_that_a_test_program_ended_well_needs_the_token() -> None:
+    limits = Limits(time_s=1, memory=1 << 20, output=1 << 20, processes=1)
+    case = AssertionTest(program=TESTS)
+    job = RemoteJob(problem(case), case, "", limits)
+    assert job._answer(FRAME.pack(32, b"X") + job._token.encode()) == ("X", b"")
+    for forged in (b"", b"0" * 32, job._mark.encode()):
+        assert job._answer(FRAME.pack(len(forged), b"X") + forged) is None
+    assert job._answer(FRAME.pack(2, b"R") + b"[]") is None
+    assert job._answer(FRAME.pack(1 << 31, b"X") + b"0") is None
+
+
 async def test_early_stop_and_all_tests(server: SandboxServer) -> None:
     first = await judge(server, ECHO, "print(2)")
     assert [t.status for t in first.tests] == ["wrong_answer"]
@@ -244,6 +258,7 @@ FAULTS = {
     "503": http(503),
     "429": http(429),
     "sandbox error": changed(status="SandboxError", message="no worker", run_result=None),
+    "sandbox error with a result": changed(status="SandboxError", message="pod lost"),
     "no result": changed(run_result=None),
     "nothing printed": changed(run_result={"status": "Finished", "return_code": 0, "stdout": ""}),
     "stdout null": changed(run_result={"status": "Finished", "return_code": 0, "stdout": None}),
