@@ -13,7 +13,7 @@ answer.
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # `signal` without costly enumerations
+import _signal  # type: ignore[import-not-found]  # `signal` without its enumerations
 import builtins
 import importlib
 import io
