@@ -117,15 +117,19 @@ def _compare_programs(seeds: range, folder: Path) -> None:
             # The package's own standard input, or that of the checker's repository.
             plain = seed % 2 == 0
             mocked = None if plain else official_stdin.Stdin
-            theirs = lcb_oracle.evaluate(problem, code, 1, mocked)
-            ours = lcb_fuzz.judged(local, problem, code, 1, plain)
-            if repr(theirs) != repr(ours):
+            # Both go by wall clocks here: a loaded machine gets more time before it counts.
+            for seconds in (1, 5, 20):
+                theirs = lcb_oracle.evaluate(problem, code, seconds, mocked)
+                ours = lcb_fuzz.judged(local, problem, code, seconds, plain)
+                if repr(theirs) == repr(ours):
+                    break
+            else:
                 wrong.append((seed, theirs, ours, code))
     assert not wrong, f"{len(wrong)} of {len(seeds)}, the first: {wrong[0]}"
 
 
 def test_outputs_are_compared_as_by_the_official_checker(checker: Any) -> None:
-    _compare_outputs(checker, OUTPUTS // 10)
+    _compare_outputs(checker, OUTPUTS)
 
 
 def test_results_are_compared_as_by_the_official_checker(checker: Any) -> None:
@@ -138,7 +142,7 @@ def test_programs_are_judged_as_by_the_official_checker(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_very_many_outputs_are_compared_as_by_the_official_checker(checker: Any) -> None:
-    _compare_outputs(checker, OUTPUTS)
+    _compare_outputs(checker, 5 * OUTPUTS)
 
 
 @pytest.mark.slow
