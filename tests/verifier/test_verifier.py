@@ -272,12 +272,13 @@ DAEMON = (
 async def test_no_process_outlives_its_verdict(without: frozenset[str]) -> None:
     async with Verifier(ONE, without=without) as verifier:
         launcher = verifier.worker_pids()[0]
-        server = descendants(launcher)
+        count = len(descendants(launcher))  # the server and its zygote
         for code, ok in ((DAEMON, True), (DAEMON + "while True: pass\n", False)):
             verdict = await verifier.verify(stdin(("", "1"), time_limit_s=0.5), code)
             assert verdict.ok is ok
-            assert descendants(launcher) == server
-    assert not any(map(alive, [launcher, *server]))
+            family = descendants(launcher)
+            assert len(family) == count
+    assert not any(map(alive, [launcher, *family]))
 
 
 async def test_without_namespaces_verdicts_are_the_same() -> None:
@@ -342,8 +343,9 @@ def test_the_walls_that_are_said_to_stand_do() -> None:
     if "net" in level.active:
         code = "import socket\nsocket.create_connection(('127.0.0.1', 9), 1)"
         verdict = verify_sync(stdin(("", "")), code)
-        assert "unreachable" in (verdict.tests[0].exception or "")
-    if "read-only files" in level.active:
+        error = verdict.tests[0].exception or ""
+        assert "unreachable" in error or "not permitted" in error
+    if "private root" in level.active:
         code = "open('/mars2-canary', 'w')"
         assert verify_sync(stdin(("", "")), code).status is Status.RUNTIME_ERROR
         assert not os.path.exists("/mars2-canary")
@@ -351,7 +353,7 @@ def test_the_walls_that_are_said_to_stand_do() -> None:
         assert verify_sync(stdin(("", "True")), "import os\nprint(os.getuid() > 999)").ok
     if "proc" in level.active:
         code = "import os\nprint(len([p for p in os.listdir('/proc') if p.isdigit()]))"
-        assert verify_sync(stdin(("", "2")), code).ok
+        assert verify_sync(stdin(("", "3")), code).ok  # the server, its zygote and this one
 
 
 def test_walls_switched_off_are_reported_missing() -> None:

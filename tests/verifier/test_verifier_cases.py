@@ -45,7 +45,7 @@ def test_nothing_is_left_under_the_workers(
     outcome: tuple[dict[str, Verdict], dict[int, int]],
 ) -> None:
     assert outcome[1]
-    assert set(outcome[1].values()) == {1}  # the fork server itself
+    assert set(outcome[1].values()) == {2}  # the fork server and its zygote
 
 
 def test_the_corpus_is_broad_enough() -> None:

@@ -184,6 +184,7 @@ class VerdictCache:
             if not flight.waiting and not flight.task.done():
                 self._land(key, flight)
                 flight.task.cancel()
+                await asyncio.wait([flight.task])  # nothing of the program outlives the call
 
     async def _judged(self, key: str, judge: Callable[[], Awaitable[Verdict]]) -> Verdict:
         if self._file is not None:
