@@ -22,7 +22,7 @@ from mars2.types import AssertionTest, FunctionalTest, Problem, StdinTest
 from mars2.verifier.judge import Limits, Ran
 from mars2.verifier.remote_driver import FRAME
 
-_WALL_FACTOR, _WALL_EXTRA_S = 4.0, 2.0  # a loaded server slows programs down
+_WALL_FACTOR, _WALL_EXTRA_S = 4.0, 5.0  # as locally: a loaded server slows programs down
 SERVER_EXTRA_S = 20.0
 """For the driver to start and report, within the server's own limit."""
 
@@ -40,7 +40,7 @@ class RemoteJob:
 
     def __init__(self, problem: Problem, case: Any, code: str, limits: Limits) -> None:
         self.wall = limits.time_s * _WALL_FACTOR + _WALL_EXTRA_S
-        self._kind, self._output = case.kind, limits.output
+        self._kind, self._output, self._time = case.kind, limits.output, limits.time_s
         self._mark, self._token = secrets.token_hex(16), secrets.token_hex(16)
         self._report = f"report-{secrets.token_hex(8)}"
         self._stdin = ""
@@ -127,11 +127,12 @@ class RemoteJob:
             answer = ("X", b"") if exit_status == 0 else _raised(exit_status, stderr, report)
         elif answer is not None and answer[0] != "E" and exit_status != 0:
             answer = None  # it said that all was well, and then ended otherwise
+        killed, cpu = str(report["killed"]), float(report["cpu"])
         return Ran(
             exit=None if answer is not None else exit_status,
-            killed=str(report["killed"]),
+            killed="cpu" if killed == "wall" and cpu > self._time else killed,
             seconds=float(report["seconds"]),
-            cpu=float(report["cpu"]),
+            cpu=cpu,
             memory=int(report["memory"]),
             stdout=base64.b64decode(report["stdout"]),
             stderr=stderr,
