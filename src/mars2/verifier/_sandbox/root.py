@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from pathlib import Path
 
 from . import linux
 from .paths import DEVICES, Needs, inside
@@ -21,7 +22,7 @@ _MAX_MIRRORED = 64
 _MAX_LINKS = 40
 
 
-def enter(needs: Needs, uid: int, own_processes: bool) -> list[str]:
+def enter(needs: Needs, uid: int, own_processes: bool) -> tuple[list[str], list[str]]:
     """Build it and make it the root of this mount namespace. Raises OSError, then as before.
 
     Args:
@@ -29,8 +30,9 @@ def enter(needs: Needs, uid: int, own_processes: bool) -> list[str]:
         uid: user that programs run as, for the list of users.
         own_processes: /proc of this process's own PID namespace; else the machine's is shown.
 
-    Returns the folders under /tmp that exist outside, empty ones here: programs that expect
-    them find them.
+    Returns folders in the writable /tmp, and what cannot be removed from them. Folders that
+    exist outside are there, empty: programs that expect them find them. So are those on the way
+    to an interpreter that is installed somewhere under /tmp.
     """
     linux.mount("none", "/", None, linux.MS_REC | linux.MS_PRIVATE)
     taken = [os.path.realpath(path) for path in (*needs.shown, *needs.packages)]
@@ -39,13 +41,18 @@ def enter(needs: Needs, uid: int, own_processes: bool) -> list[str]:
     )
     if not base:
         raise OSError(errno.ENOENT, "no folder to build the root on")
-    mirrored = _folders("/tmp")
+    folders = {f"/tmp/{name}" for name in _folders("/tmp")}
     linux.mount("tmpfs", base, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "size=8m,mode=755")
     try:
-        _Builder(base, needs).build(uid, own_processes)
-        for name in mirrored:
-            os.mkdir(f"{base}/tmp/{name}")
-            os.chmod(f"{base}/tmp/{name}", 0o777)
+        builder = _Builder(base, needs)
+        builder.build(uid, own_processes)
+        fixed = [path for path in builder.bound if inside(path, "/tmp")]
+        for path in fixed:
+            folders |= {str(parent) for parent in Path(path).parents if inside(str(parent), "/tmp")}
+        folders -= {"/tmp", *fixed}
+        for path in folders:
+            os.makedirs(base + path, exist_ok=True)
+            os.chmod(base + path, 0o777)
         os.chdir(base)
         linux.pivot_root_here()
     except OSError:
@@ -53,7 +60,7 @@ def enter(needs: Needs, uid: int, own_processes: bool) -> list[str]:
         linux.detach(base)
         raise
     os.chdir("/")
-    return [f"/tmp/{name}" for name in mirrored]
+    return sorted(folders), fixed
 
 
 def _folders(parent: str) -> list[str]:
@@ -76,11 +83,14 @@ def _open_to_all(entry: os.DirEntry[str]) -> bool:
 class _Builder:
     def __init__(self, base: str, needs: Needs) -> None:
         self._base, self._needs = base, needs
-        self._bound: list[str] = []  # real paths shown so far
+        self.bound: list[str] = []  # real paths shown so far
         self._covered: list[str] = []
 
     def build(self, uid: int, own_processes: bool) -> None:
         base = self._base
+        for name in ("proc", "tmp", "dev", "dev/shm"):
+            os.makedirs(f"{base}/{name}", exist_ok=True)
+        self._scratch()
         for path in self._needs.shown:
             self._show(path)
         for folder in self._needs.hidden:
@@ -93,15 +103,14 @@ class _Builder:
             for name in names:
                 self._show(f"{real}/{name}")
         self._small_files(uid)
-        for name in ("proc", "tmp", "dev", "dev/shm"):
-            os.makedirs(f"{base}/{name}", exist_ok=True)
         self._devices()
         linux.set_mount_attributes(base, _RESTRICTED)
+        for name in ("tmp", "dev/shm"):
+            linux.make_writable(f"{base}/{name}")
         for name in DEVICES:
             if os.path.exists(f"/dev/{name}"):
                 linux.mount(f"/dev/{name}", f"{base}/dev/{name}", None, linux.MS_BIND)
         self._processes(own_processes)
-        self._scratch()
 
     def _small_files(self, uid: int) -> None:
         """The users there are; an empty list would make getpass and pwd fail."""
@@ -145,11 +154,11 @@ class _Builder:
         """Already inside something shown, and not inside a folder covered since."""
         if any(inside(path, cover) for cover in self._covered):
             return False
-        return any(inside(path, bound) for bound in self._bound)
+        return any(inside(path, bound) for bound in self.bound)
 
     def _show(self, path: str) -> None:
         real = self._place(path)
-        if self._visible(real) or real in self._bound:
+        if self._visible(real) or real in self.bound:
             return
         if not os.path.exists(real):
             return  # a dangling link: shown as such
@@ -159,7 +168,7 @@ class _Builder:
         else:
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
         linux.mount(real, target, None, linux.MS_BIND | linux.MS_REC)
-        self._bound.append(real)
+        self.bound.append(real)
 
     def _place(self, path: str) -> str:
         """Make the folders and links on the way to `path`; returns it without links."""

@@ -21,12 +21,21 @@ _PRIVATE = ("/tmp", "/dev/shm")
 class Scratch:
     """One server's scratch space; `folder` is the working directory of programs."""
 
-    def __init__(self, private: bool, mirrored: Sequence[str], uid: int | None) -> None:
-        """`private`: /tmp and /dev/shm are this server's, with the empty folders `mirrored`."""
+    def __init__(
+        self,
+        private: bool,
+        uid: int | None,
+        folders: Sequence[str] = (),
+        fixed: Sequence[str] = (),
+    ) -> None:
+        """`private`: /tmp and /dev/shm are this server's, with `folders` that stay.
+
+        `fixed`: mount points in them, which nobody can remove.
+        """
         self._private, self._uid = private, uid
-        self._mirrored = list(mirrored)
-        # Programs of another user cannot change the mirrored folders, only fill them.
-        self._fickle = self._mirrored if uid is None else []
+        self._folders, self._fixed = list(folders), list(fixed)
+        # Programs of another user cannot change those folders, only fill them.
+        self._fickle = self._folders if uid is None else []
         self._roots = _PRIVATE if private else ()
         base = "/tmp" if private else tempfile.gettempdir()
         tempfile.tempdir = None  # programs find their own
@@ -75,17 +84,17 @@ class Scratch:
         self._wipe()
 
     def _wipe(self) -> None:
-        keep = {self.folder, *self._mirrored}
+        keep = {self.folder, *self._folders, *self._fixed}
         for root in self._roots:
             os.chmod(root, 0o1777)
             empty(root, keep)
-        for path in (self.folder, *self._mirrored):
+        for path in (self.folder, *self._folders):
             if os.path.islink(path) or not os.path.isdir(path):
                 if os.path.lexists(path):
                     os.unlink(path)
                 os.mkdir(path)
             os.chmod(path, 0o700 if path == self.folder else 0o777)
-            empty(path)
+            empty(path, keep)
         self._give_away()
         self._clean = self._marks()
 

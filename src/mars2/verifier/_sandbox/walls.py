@@ -2,8 +2,7 @@
 
 The server and the program only say *when*; which walls there are, what this machine refuses and
 how a program is locked in is decided here. What can stand in the server already does, because a
-fork inherits it for nothing: the private root, the system call filter, and Landlock where the
-server is out of its programs' reach without it.
+fork inherits it for nothing: the private root, the system call filter, and most of Landlock.
 """
 
 from __future__ import annotations
@@ -61,14 +60,15 @@ class Walls:
         # No program may interrupt the server; `confine` gives it back to programs.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         needs = paths.python_needs(settings.packages)
-        mirrored = self._enter_root(needs)
+        folders, fixed = self._enter_root(needs)
         private = level.has("private root")
         self.uid = isolation.choose_uid(level, set(settings.without), [os.__file__])
-        self.scratch = Scratch(private, mirrored, self.uid)
+        self.scratch = Scratch(private, self.uid, folders, fixed)
         paths.clean_imports(settings.packages)
         linux.set_undumpable()
         linux.set_no_new_privileges()
         level.active += ["no new privileges", "capabilities dropped"]
+        self._inherited = False  # the rules of Landlock stand in the server already
         self._ruleset = self._make_rules(needs)
         self._own_filter = False
         self._filter()
@@ -76,21 +76,21 @@ class Walls:
 
     # ------------------------------------------------------------------ once, in the server
 
-    def _enter_root(self, needs: paths.Needs) -> list[str]:
-        """Returns the folders mirrored in the private /tmp."""
+    def _enter_root(self, needs: paths.Needs) -> tuple[list[str], list[str]]:
+        """Returns folders in the private /tmp, and what is fixed in them: see `root.enter`."""
         level = self.level
         if self._off("private root"):
             self._proc_without_root()
-            return []
+            return [], []
         if not level.has("mount"):
             level.missing["private root"] = "no mount namespace"
             self._proc_without_root()
-            return []
-        mirrored: list[str] = []
+            return [], []
+        entered: list[tuple[list[str], list[str]]] = []
 
         def build() -> None:
             user = isolation.OTHER_USERS[0] if os.geteuid() == 0 else os.geteuid()
-            mirrored.extend(root.enter(needs, user, self.alone))
+            entered.append(root.enter(needs, user, self.alone))
 
         if level.attempt("private root", build):
             level.active.append("private tmp")
@@ -98,7 +98,7 @@ class Walls:
                 level.active.append("proc")
         else:
             self._proc_without_root()
-        return mirrored
+        return entered[0] if entered else ([], [])
 
     def _proc_without_root(self) -> None:
         if not self.alone:
@@ -130,7 +130,7 @@ class Walls:
         # /dev/shm: named semaphores of multiprocessing, which nothing else can hold.
         rules.append(("/dev/shm", write))
         if self.level.has("private root"):
-            # Without a /proc of its own, a program sees its own processes only: see `own`.
+            # Without a /proc of its own, a program sees its own process only.
             shown = ["/"] if self.level.has("proc") else [f"/{n}" for n in os.listdir("/")]
             rules += [(path, read) for path in shown if path != "/proc"]
             rules.append(("/tmp", write))
@@ -141,21 +141,20 @@ class Walls:
                 rules.append((folder, landlock.READ_DIR))
                 rules += [(os.path.join(folder, name), read) for name in names]
             rules.append((self.scratch.folder, write))
-            rules += [("/proc", read)] if self.level.has("proc") else []
-        own = "" if self.level.has("proc") else "/proc/self"
+        rules.append(("/proc" if self.level.has("proc") else "/proc/self", read))
         try:
-            ruleset = landlock.Ruleset(rules, own)
+            ruleset = landlock.Ruleset(rules)
         except OSError as error:
             self.level.missing["landlock"] = str(error)
             return None
-        # The first process of a PID namespace gets no signals from inside. The server may then
-        # share its programs' rules, as long as it can do its own work under them.
-        shared = not own and self.level.has("private root") and ruleset.moves
-        if shared:
-            self.level.attempt("landlock", ruleset.enter)
-            return None
-        self.level.active.append("landlock")
-        return ruleset
+        # Where programs have a /proc and a /tmp of their own, the server can do its work under
+        # the same rules, and programs inherit them.
+        private = self.level.has("private root") and self.level.has("proc")
+        self._inherited = private and ruleset.moves
+        if not self._inherited:
+            self.level.active.append("landlock")
+            return ruleset
+        return ruleset if self.level.attempt("landlock", ruleset.enter) else None
 
     def _filter(self) -> None:
         if self._off("seccomp"):
@@ -166,7 +165,7 @@ class Walls:
 
         if self.level.attempt("seccomp", install):
             guarded = self._ruleset is not None and self._ruleset.signals
-            self._own_filter = not (self.alone or self.uid is not None or guarded)
+            self._own_filter = self.uid is None and not guarded
 
     # ------------------------------------------------------------------ once a program
 
@@ -174,8 +173,6 @@ class Walls:
         """Worked out in the server, so that a program's process has little to do: see `confine`."""
         if self.level.group is not None:
             self.level.group.limit(limits.memory, limits.processes + 2)
-        if self._ruleset is not None:
-            self._ruleset.renew()
         return Prepared(isolation.rlimits(limits, self._process_base()))
 
     def confine(self, prepared: Prepared) -> None:
@@ -190,7 +187,10 @@ class Walls:
         if not self.alone:  # else the kernel ends all with the server
             linux.set_parent_death_signal(signal.SIGKILL)  # after setuid, which clears it
         if self._ruleset is not None:
-            self._ruleset.enter()
+            if not self._inherited:
+                self._ruleset.enter()
+            elif self.uid is None and self._ruleset.signals:
+                self._ruleset.keep_signals_in()  # from processes of this user that serve it
         if self._own_filter:
             seccomp.for_program(os.getpid()).install()
 
