@@ -345,6 +345,9 @@ USAGE = [
     (("--time-limit", 0), "time_limit_s"),
     (("--memory-limit", 1), "memory_limit_mb"),
     (("--format", "lcb"), "question_id"),
+    (("--cache", "p.jsonl"), "cache"),
+    (("--cache", "p.jsonl", "--output", "r.jsonl"), "cache"),
+    (("--backend", "nonsense", "--output", "r.jsonl"), "'nonsense'"),
 ]
 
 
@@ -358,6 +361,20 @@ def test_usage_errors_write_nothing(
     assert named in done.err
     assert done.out == ""
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_cache_directory_answers_the_next_run(mars2, problems, own, tmp_path: Path) -> None:
+    def hits(text: str) -> list[str]:
+        lines = [line.split("│") for line in text.splitlines() if "from cache" in line]
+        return [cell.strip() for cell in lines[0] if cell.strip()]
+
+    first = mars2(*argv(problems, own, "--cache", tmp_path / "c", "--json"))
+    again = mars2(*argv(problems, own, "--cache", tmp_path / "c", "--json"))
+    assert (first.code, again.code) == (0, 0)
+    assert first.out == again.out
+    assert (hits(first.err), hits(again.err)) == (["from cache", "0"], ["from cache", "3"])
+    other = mars2(*argv(problems, own, "--cache", tmp_path / "c", "--json", "--time-limit", 1))
+    assert hits(other.err) == ["from cache", "0"]
 
 
 # --------------------------------------------------------------------------- one verdict

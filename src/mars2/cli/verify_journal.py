@@ -41,6 +41,7 @@ class Journal:
         """
         self.path = output.with_name(output.name + ".partial")
         self.done: dict[str, Verdict] = {}
+        self._kept = 0
         if self.path.exists() and not resume:
             raise ResumeError(
                 f"{self.path} holds the verdicts of an interrupted run: continue it with --resume, "
@@ -86,10 +87,12 @@ class Journal:
                 "delete it. Changed:\n  " + "\n  ".join(changed)
             )
         self.done = {verdict.id: verdict for verdict in found}
+        self._kept = len(found)
 
     def add(self, verdict: Verdict) -> None:
         """Keep a verdict, unless the machinery failed."""
         if verdict.status is not Status.INFRA:
+            self._kept += 1
             self._line(verdict.model_dump(mode="python", exclude_none=True))
 
     def _line(self, value: Any) -> None:
@@ -97,7 +100,11 @@ class Journal:
         self._file.flush()
 
     def close(self) -> None:
-        """Keep the file and let go of it."""
+        """Let go of the file, which stays if it holds a verdict."""
+        if self._file.closed:
+            return
+        if not self._kept:
+            self.path.unlink(missing_ok=True)
         self._file.close()
 
     def remove(self) -> None:
