@@ -1,11 +1,11 @@
 """Runs hostile programs one after another and looks after each what it did to its surroundings.
 
-Two lanes share the work, each with a verifier of one worker, so that programs which only wait
+A few lanes share the work, each with a verifier of one worker, so that programs which only wait
 do not hold up the rest. What is found touched is told of the program after whose verdict it was
-seen; the other lane's program may have done it.
+seen; another lane's program may have done it.
 
-`python hostile_run.py [--profile P] [--only TEXT] [--report FILE]` runs it by itself and prints
-what was wrong and the slowest programs.
+`python hostile_run.py [--profile P] [--sample] [--only TEXT] [--report FILE]` runs it by itself
+and prints what was wrong and the slowest programs.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from process_tree import alive, descendants, escaped
 from verifier_corpus import Case
 
 from mars2.config import VerifierConfig
-from mars2.types import Problem, StdinTest
+from mars2.types import AssertionTest, Problem, StdinTest
 from mars2.verifier import Verifier
 
-LANES = 2
+LANES = 3
 _LOOKS = 300  # at 10 ms: how long a killed process may take to be gone
 
 # Honest, and sensitive to whatever the program before it may have left for it.
@@ -87,7 +87,23 @@ def cases(
     return [case for case in found if wanted is None or case.problem.id in wanted]
 
 
-def run(profile: str, names: Iterable[str] | None = None) -> dict[str, Outcome]:
+def names_for(profile: str) -> list[str]:
+    """The problems that a profile judges in a way of its own: assertion tests only natively."""
+    found = [case.problem for case in cases({})]
+    if profile == "lcb":
+        found = [p for p in found if not isinstance(p.private_tests[0], AssertionTest)]
+    return [problem.id for problem in found]
+
+
+def sample(names: Iterable[str]) -> list[str]:
+    """Every attack, but of one that comes in several kinds of tests only one, in turn."""
+    attacks: dict[str, list[str]] = {}
+    for name in names:
+        attacks.setdefault("/".join(name.split("/")[:2]), []).append(name)
+    return [kinds[turn % len(kinds)] for turn, kinds in enumerate(attacks.values())]
+
+
+def run(profile: str, names: Iterable[str]) -> dict[str, Outcome]:
     """Outcomes by problem id. Raises InfraError if no worker starts."""
     with Canaries() as canaries:
         todo = cases(canaries.values, names, armed=True)
@@ -193,10 +209,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--profile", default="native", choices=("native", "lcb"))
     parser.add_argument("--only", default="", help="part of the names to run")
+    parser.add_argument("--sample", action="store_true", help="each attack in one kind of tests")
     parser.add_argument("--report", type=Path, help="file for all outcomes as JSON lines")
     options = parser.parse_args()
-    names = [case.problem.id for case in cases({}) if options.only in case.problem.id]
-    outcomes = run(options.profile, names)
+    names = names_for(options.profile)
+    names = sample(names) if options.sample else names
+    outcomes = run(options.profile, [name for name in names if options.only in name])
     if options.report:
         lines = [json.dumps(asdict(outcome)) + "\n" for outcome in outcomes.values()]
         options.report.write_text("".join(lines))
