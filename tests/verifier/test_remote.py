@@ -277,20 +277,24 @@ FAULTS = {
 async def test_a_fault_is_tried_again_and_at_last_reported_never_a_failure(
     server: SandboxServer, name: str
 ) -> None:
-    def remote() -> RemoteVerifier:
-        return RemoteVerifier(config(server), attempts=3, backoff_s=0.0)
-
-    async with remote() as verifier:
-        server.faults = [FAULTS[name]] * 2
+    async with RemoteVerifier(config(server), attempts=2, backoff_s=0.0) as verifier:
+        server.faults = [FAULTS[name]]
         assert (await verifier.verify(ONE, ADD)).ok
-        server.faults = [FAULTS[name]] * 3
+        server.faults = [FAULTS[name]] * 2
         verdict = await verifier.verify(ONE, ADD)
         assert verdict.status is Status.INFRA
         assert server.url in (verdict.tests[0].exception or "")
-    server.faults = [FAULTS[name]] * 3
-    with pytest.raises(InfraError, match=server.url):
-        async with remote():
-            pass
+        assert not server.faults
+
+
+async def test_a_server_that_cannot_run_programs_is_refused_at_the_start(
+    server: SandboxServer,
+) -> None:
+    for name in ("500", "sandbox error", "cut"):
+        server.faults = [FAULTS[name]] * 4
+        with pytest.raises(InfraError, match=server.url):
+            await RemoteVerifier(config(server), backoff_s=0.0).start()
+        assert not server.faults
 
 
 async def test_a_refused_request_is_not_repeated(server: SandboxServer) -> None:
