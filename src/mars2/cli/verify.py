@@ -297,5 +297,3 @@ class _Recorder:
         if self._journal is not None:
             self._journal.add(verdict)
         return verdict
-
-
