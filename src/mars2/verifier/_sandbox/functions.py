@@ -22,6 +22,7 @@ def run(job: Job, answers: Answers) -> int:
                 answers.send(b"N")
                 return 0
             answers.pause()
+            program.refresh(job)
         sys.setrecursionlimit(prelude.RECURSION_LIMIT)
         sys.set_int_max_str_digits(prelude.INT_DIGITS)
         arguments = marshal.loads(data)

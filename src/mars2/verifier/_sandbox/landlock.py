@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections.abc import Iterable
 
 from . import linux
@@ -36,6 +37,10 @@ class Ruleset:
         last = {1: 12, 2: 13, 3: 14, 4: 14}.get(self._version, 15)
         self._handled = (1 << last + 1) - 1
         self._rules = list(rules)
+        network = _NETWORK if self._version >= 4 else 0
+        known = 8 * (3 if self._version >= 6 else 2 if self._version >= 4 else 1)
+        self._attributes = struct.pack("=QQQ", self._handled, network, _SCOPES)[:known]
+        self._only_scopes = struct.pack("=QQQ", 0, 0, _SCOPES)
         self.moves = self._version >= 2
         """Files can be moved from one folder to another."""
         self.signals = self._version >= 6
@@ -43,9 +48,7 @@ class Ruleset:
         os.close(self._build())
 
     def _build(self) -> int:
-        network = _NETWORK if self._version >= 4 else 0
-        scopes = _SCOPES if self.signals else 0
-        ruleset = linux.landlock_ruleset(self._handled, network, scopes, self._version)
+        ruleset = linux.landlock_ruleset(self._attributes)
         for path, rights in self._rules:
             try:
                 fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -67,8 +70,8 @@ class Ruleset:
         _restrict(self._build())
 
     def keep_signals_in(self) -> None:
-        """Only that signals stay among this process and its descendants, for good. OSError."""
-        _restrict(linux.landlock_ruleset(0, 0, _SCOPES, self._version))
+        """Only that signals stay among this process and its descendants, where `signals`. OSError."""
+        _restrict(linux.landlock_ruleset(self._only_scopes))
 
 
 def _restrict(ruleset: int) -> None:

@@ -29,12 +29,13 @@ _CAPABILITY_HEAD = struct.pack("=Ii", 0x20080522, 0)  # version 3, this process
 _NO_CAPABILITIES = bytes(24)
 
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
-_SYS_LANDLOCK_CREATE, _SYS_LANDLOCK_ADD, _SYS_LANDLOCK_RESTRICT = 444, 445, 446
-_LANDLOCK_VERSION, _LANDLOCK_PATH = 1, 1
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = map(ctypes.c_long, (444, 445, 446))
+_LANDLOCK_PATH, _ZERO = 1, ctypes.c_uint(0)
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_capset = _libc.capset  # looked up here once, not in every program's process
+# Looked up here once, not in every program's process.
+_capset, _syscall = _libc.capset, _libc.syscall
 
 
 class FilterProgram(ctypes.Structure):
@@ -144,20 +145,15 @@ def seccomp_filter(address: int) -> None:
 
 def landlock_version() -> int:
     """Version of the kernel's Landlock interface. Raises OSError where there is none."""
-    number, flags = ctypes.c_long(_SYS_LANDLOCK_CREATE), ctypes.c_uint(_LANDLOCK_VERSION)
-    result = _libc.syscall(number, None, ctypes.c_size_t(0), flags)
+    result = _syscall(_LANDLOCK_CREATE, None, ctypes.c_size_t(0), ctypes.c_uint(1))
     if result < 0:
         _check(result, "landlock")
     return int(result)
 
 
-def landlock_ruleset(files: int, network: int, scoped: int, version: int) -> int:
-    """Descriptor of a new, empty ruleset that handles those rights."""
-    attributes = (ctypes.c_uint64 * 3)(files, network, scoped)
-    size = 8 * (3 if version >= 6 else 2 if version >= 4 else 1)
-    number = ctypes.c_long(_SYS_LANDLOCK_CREATE)
-    arguments = (ctypes.byref(attributes), ctypes.c_size_t(size), ctypes.c_uint(0))
-    result = _libc.syscall(number, *arguments)
+def landlock_ruleset(attributes: bytes) -> int:
+    """Descriptor of a new, empty ruleset (struct landlock_ruleset_attr, as much as is known)."""
+    result = _syscall(_LANDLOCK_CREATE, attributes, ctypes.c_size_t(len(attributes)), _ZERO)
     if result < 0:
         _check(result, "landlock_create_ruleset")
     return int(result)
@@ -166,15 +162,14 @@ def landlock_ruleset(files: int, network: int, scoped: int, version: int) -> int
 def landlock_allow(ruleset: int, path_fd: int, rights: int) -> None:
     """Allow those rights on a file, or on a directory and all below it."""
     rule = struct.pack("=Qi", rights, path_fd)  # struct landlock_path_beneath_attr, packed
-    number, kind = ctypes.c_long(_SYS_LANDLOCK_ADD), ctypes.c_int(_LANDLOCK_PATH)
-    result = _libc.syscall(number, ctypes.c_int(ruleset), kind, rule, ctypes.c_uint(0))
+    kind = ctypes.c_int(_LANDLOCK_PATH)
+    result = _syscall(_LANDLOCK_ADD, ctypes.c_int(ruleset), kind, rule, _ZERO)
     _check(result, "landlock_add_rule")
 
 
 def landlock_restrict(ruleset: int) -> None:
     """Confine this thread and its descendants to the ruleset, for good."""
-    number = ctypes.c_long(_SYS_LANDLOCK_RESTRICT)
-    _check(_libc.syscall(number, ctypes.c_int(ruleset), ctypes.c_uint(0)), "landlock_restrict_self")
+    _check(_syscall(_LANDLOCK_RESTRICT, ctypes.c_int(ruleset), _ZERO), "landlock_restrict_self")
 
 
 def process_clock(pid: int) -> int:

@@ -10,10 +10,12 @@ compared with expected outputs that no process here has.
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import marshal
 import os
+import random
 import signal
 import struct
 import sys
@@ -226,6 +228,14 @@ def stack_depth() -> int:
     while frame is not None:
         depth, frame = depth + 1, frame.f_back  # type: ignore[assignment]
     return depth
+
+
+def refresh(job: Job) -> None:
+    """Between two tests: what ordinary programs change in the interpreter."""
+    sys.argv[:] = [job.path]
+    gc.enable()
+    if b"random" in job.source:
+        random.seed(0)  # as in a process of its own
 
 
 def left_files(job: Job) -> bool:

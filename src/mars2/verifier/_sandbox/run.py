@@ -57,16 +57,17 @@ class Program:
         fds: channel.Channel,
         limits: Limits,
         own_output: bool,
-        alarm: bool,
+        official: bool,
         exam: examination.Examination | None = None,
     ) -> None:
         """Fork it; its job lies ready in `fds`.
 
-        `own_output`: it prints into the pipe. `alarm`: at its time limit it gets one first.
+        `own_output`: it prints into the pipe. `official`: at its time limit it first gets the
+        alarm signal.
         """
         self._walls, self._zygote, self._fds = walls, zygote, fds
         self._limits, self._exam = limits, exam
-        self._own_output, self._alarm = own_output, alarm
+        self._own_output, self.official = own_output, official
         self._taken = 0  # bytes of messages read so far
         self.lost = False
         self.pid = 0
@@ -125,7 +126,7 @@ class Program:
             return
         if os.fstat(self._fds.output).st_size > self._limits.output:
             report.killed = "output"
-        if self._alarm and report.killed in ("cpu", "idle"):
+        if self.official and report.killed in ("cpu", "idle"):
             if not watch.alarmed:
                 processes.send(self.pid, signal.SIGALRM)
                 watch.alarmed, report.killed = True, ""

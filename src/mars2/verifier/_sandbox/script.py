@@ -43,10 +43,7 @@ def run(job: Job, answers: Answers) -> int:
                 answers.send(b"N")
                 return 0
             answers.pause()
-            sys.argv[:] = [job.path]
-            gc.enable()
-        if b"random" in job.source:
-            sys.modules["random"].seed(index)  # same verdict every time
+            program.refresh(job)
         _input(data)
         if touched:
             _new_streams()
