@@ -216,7 +216,8 @@ def main() -> int:
     names = sample(names) if options.sample else names
     outcomes = run(options.profile, [name for name in names if options.only in name])
     if options.report:
-        lines = [json.dumps(asdict(outcome)) + "\n" for outcome in outcomes.values()]
+        rows = [{**asdict(o), "wrong": o.faults()} for o in outcomes.values()]
+        lines = [json.dumps(row) + "\n" for row in rows]
         options.report.write_text("".join(lines))
     print(report(outcomes))
     return int(any(outcome.faults() for outcome in outcomes.values()))
