@@ -186,6 +186,10 @@ import os
 found = [name for name in os.listdir('.') if name != 'program.py']
 for folder in {folders}:
     found += [name for name in os.listdir(folder) if name.startswith(('litter', 'x' * 50))]
+    for name in os.listdir(folder):
+        if not name.startswith('mars2-') and os.path.isdir(folder + '/' + name):
+            found += [n for n in os.listdir(folder + '/' + name) if n.startswith('litter')]
+            open(folder + '/' + name + '/litter', 'w').close()
 print(found, oct(os.stat('.').st_mode))
 def attempt(action, *args):
     try: action(*args)

@@ -70,7 +70,7 @@ class Ruleset:
         _restrict(self._build())
 
     def keep_signals_in(self) -> None:
-        """Only that signals stay among this process and its descendants, where `signals`. OSError."""
+        """Of all this, only what `signals` says. For good. Raises OSError."""
         _restrict(linux.landlock_ruleset(self._only_scopes))
 
 

@@ -89,6 +89,8 @@ class Scratch:
             os.chmod(root, 0o1777)
             empty(root, keep)
         for path in (self.folder, *self._folders):
+            if path != self.folder and _untouched(path):
+                continue
             if os.path.islink(path) or not os.path.isdir(path):
                 if os.path.lexists(path):
                     os.unlink(path)
@@ -117,6 +119,15 @@ class Scratch:
         marks += [os.stat(root).st_ctime_ns for root in self._roots]
         marks += [os.stat(path).st_ctime_ns for path in self._fickle]
         return tuple(marks)
+
+
+def _untouched(folder: str) -> bool:
+    """An empty folder that all may write. In the private root, a tmpfs: its size counts entries."""
+    try:
+        info = os.lstat(folder)
+    except OSError:
+        return False
+    return stat.S_ISDIR(info.st_mode) and info.st_mode & 0o777 == 0o777 and info.st_size == 0
 
 
 def empty(folder: str, keep: Collection[str] = ()) -> None:
