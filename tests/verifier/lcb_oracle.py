@@ -77,11 +77,12 @@ def _mocking(stdin: Callable[[str], Any] | None) -> Iterator[None]:
             new = stdin(new.getvalue())
         return original(target, new)
 
-    testing.patch = patch
+    # The process that it starts closes `sys.stdin`, which in tests is not the real one.
+    testing.patch, before, sys.stdin = patch, sys.stdin, sys.__stdin__
     try:
         yield
     finally:
-        testing.patch = original
+        testing.patch, sys.stdin = original, before
 
 
 @contextlib.contextmanager
