@@ -119,15 +119,15 @@ def kill_all(alone: bool, uid: int | None) -> int:
 
     `alone`: this process is the first of a PID namespace, so that one signal reaches all, even
     daemons that forked twice. Otherwise orphans are its children (subreaper), and processes
-    are killed by user or, failing that, by walking the tree until it is empty.
+    are killed by user, if they have one of their own, and by walking the tree until it is empty.
     """
     reaped = 0
     while True:
         if alone:
             _signal_everyone()
-        elif uid is not None:
-            _signal_user(uid)
         else:
+            if uid is not None:
+                _signal_user(uid)
             for pid in descendants():
                 send(pid, signal.SIGKILL)
         try:
