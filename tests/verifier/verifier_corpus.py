@@ -61,9 +61,7 @@ class Case:
         return _FAILED | {"passed"} if "passed" in self.expected else _FAILED
 
 
-def read(
-    group: str, values: Mapping[str, str] | None = None, *, armed: bool = False
-) -> list[Case]:
+def read(group: str, values: Mapping[str, str] | None = None, *, armed: bool = False) -> list[Case]:
     """The cases of `cases/GROUP.toml`, with `{name}` replaced for every name in `values`.
 
     Only `armed` hostile programs can run. Raises ValueError if a hostile one lacks `SAFETY`.
