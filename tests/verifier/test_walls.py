@@ -8,6 +8,7 @@ from pathlib import Path
 import ordinary_user
 import pytest
 import wall_probes
+from process_tree import alive, descendants, eventually
 
 import mars2
 from mars2.config import VerifierConfig
@@ -46,11 +47,13 @@ def _problem(expected: str) -> Problem:
 
 async def _check(code: str, expected: str, without: frozenset[str] = frozenset()) -> None:
     async with Verifier(ONE, without=without) as verifier:
+        family = [pid for root in verifier.worker_pids() for pid in (root, *descendants(root))]
         verdict = await verifier.verify(_problem(expected), code)
         wrong = set((verdict.tests[0].actual or "").splitlines()) ^ set(expected.splitlines())
         assert verdict.ok, (sorted(wrong), verdict.tests[0].exception)
         again = await verifier.verify(_problem("still here"), "print('still here')")
         assert again.ok
+    assert eventually(lambda: not any(map(alive, family)))
 
 
 HERE = isolation_level()
