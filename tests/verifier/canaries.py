@@ -47,6 +47,7 @@ class Canaries:
         self.secret = "stolen-" + secrets.token_hex(16)
         self.values: dict[str, str] = {}
         self.victim = 0
+        self.told: set[int] = set()  # processes that escaped and were reported
         self._files: list[Path] = []
         self._sockets: list[socket.socket] = []
 

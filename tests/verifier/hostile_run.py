@@ -186,11 +186,12 @@ class _Lane:
             found = [f"{number} processes under the worker" for number in extra if number > 0]
             found += [f"worker {pid}, replaced" for pid in set(before) - set(now) if alive(pid)]
             known = {pid for verifier in self._everyone for pid in verifier.worker_pids()}
-            strays = escaped(os.getpid(), known | {self._canaries.victim})
+            strays = escaped(os.getpid(), known | {self._canaries.victim} | self._canaries.told)
             found += [f"process {pid}, escaped" for pid in strays]
             if not found:
-                break
+                return []
             await asyncio.sleep(0.01)
+        self._canaries.told.update(strays)  # told once, not of every program after this one
         return found
 
 
