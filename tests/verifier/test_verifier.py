@@ -255,6 +255,47 @@ async def test_a_cancelled_verification_leaves_nothing_and_the_worker_works_agai
         assert (await verifier.verify(stdin(("a", "a")), ECHO)).ok
 
 
+WORK = "x = 0\nfor i in range(200000): x += i\nprint(input())"
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3], ids=["launcher", "server", "zygote", "program"])
+async def test_what_is_killed_in_the_middle_costs_no_verdict(depth: int) -> None:
+    """All verdicts stand, or say that the machinery failed; never that the program did."""
+    async with Verifier(VerifierConfig(workers=2, cache="off")) as verifier:
+        problem = stdin(("a", "a"), ("b", "b"))
+        judging = [
+            asyncio.create_task(verifier.verify(problem, f"{WORK}\n# {number}"))
+            for number in range(12)
+        ]
+        killed = 0
+        while not all(task.done() for task in judging):
+            await asyncio.sleep(0.02)
+            for launcher in verifier.worker_pids():
+                family = [launcher, *descendants(launcher)]
+                if len(family) > depth and killed < 4:
+                    os.kill(family[depth], signal.SIGKILL)
+                    killed += 1
+        assert killed
+        found = {(await task).status for task in judging}
+        assert found <= {Status.PASSED, Status.INFRA}
+        assert Status.PASSED in found
+        assert (await verifier.verify(problem, ECHO)).ok
+
+
+async def test_the_whole_pool_killed_loses_no_verdict() -> None:
+    async with Verifier(VerifierConfig(workers=2, cache="off")) as verifier:
+        problem = stdin(("a", "a"))
+        judging = [
+            asyncio.create_task(verifier.verify(problem, f"{WORK}\n# {number}"))
+            for number in range(8)
+        ]
+        await asyncio.sleep(0.02)
+        for launcher in verifier.worker_pids():
+            os.kill(launcher, signal.SIGKILL)
+        verdicts = await asyncio.gather(*judging)
+        assert {verdict.status for verdict in verdicts} == {Status.PASSED}
+
+
 # --------------------------------------------------------------------------- cleanliness
 
 DAEMON = (

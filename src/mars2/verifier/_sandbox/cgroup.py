@@ -13,6 +13,7 @@ import os
 
 _PREFIX = "mars2-"
 _MEMORY = ("memory.max", "memory.limit_in_bytes")  # version 2, version 1
+_EVENTS = ("memory.events", "memory.oom_control")
 _TASKS = "pids.max"
 _MEMORY_MARGIN = 512 << 20  # the server itself, pages of files, and what sampling may miss
 _TASKS_MARGIN = 16
@@ -27,7 +28,17 @@ class Group:
         self._ways_back: list[int] = []
         self._memory: list[int] = []
         self._tasks: list[int] = []
+        self._events: list[int] = []
         self._set: tuple[int, int] = (0, 0)
+
+    def killed(self) -> int:
+        """How many processes the kernel has ended here because memory ran out."""
+        total = 0
+        for fd in self._events:
+            for line in os.pread(fd, 4096, 0).splitlines():
+                name, _, value = line.partition(b" ")
+                total += int(value) if name == b"oom_kill" else 0
+        return total
 
     def limit(self, memory: int, tasks: int) -> None:
         """For one program: bytes and processes beside the server. Does nothing if unchanged."""
@@ -71,6 +82,10 @@ class Group:
                 os.close(fd)
             os.rmdir(here)
             raise
+        for limits, events in zip(_MEMORY, _EVENTS, strict=True):
+            path = os.path.join(here, events)
+            if limits in files and os.path.exists(path):
+                self._events.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         for file, fd in zip(files, opened, strict=False):
             (self._memory if file in _MEMORY else self._tasks).append(fd)
         self._ways_back.append(opened[-2])

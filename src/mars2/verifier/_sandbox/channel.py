@@ -53,6 +53,8 @@ class Channel:
         self._pipes = (self.wake, self._ack, self.printed, self.requests, self.answers)
         self._growing = (self.output, self.errors, self.results)
         self._blocking = (wake, self._ack, printed, *self.examiners, self.requests, self._answers)
+        os.set_blocking(self.wake, False)
+        os.set_blocking(self.ack, False)  # whoever does not read it must not stop the server
         if uid is not None:
             os.fchown(printed, uid, uid)
         self.reset()
@@ -63,6 +65,7 @@ class Channel:
             os.ftruncate(fd, 0)
         for fd in self._growing:
             fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+            os.lseek(fd, 0, os.SEEK_SET)
         for fd in self._blocking:
             fcntl.fcntl(fd, fcntl.F_SETFL, 0)
         for fd in self._pipes:

@@ -64,6 +64,7 @@ def examine(
         exec(code, space)
     except BaseException as error:
         failure = error
+    failure = failure or link.failed
     if link.lost is not None:
         # Whatever the test program made of it: it cannot have been answered.
         report(*_lost(link.lost))

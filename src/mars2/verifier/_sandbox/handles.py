@@ -97,7 +97,9 @@ class Handle:
         return self._mars_link.ask("enter", self)
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        return self._mars_link.ask("exit", self, kind, None, None)
+        swallowed = self._mars_link.ask("exit", self, kind, None, None)
+        own = isinstance(kind, type) and issubclass(kind, AssertionError)
+        return False if own else swallowed  # the tests' assertions are not the submission's
 
 
 def _operator(name: str) -> Callable[[Handle, Any], Any]:

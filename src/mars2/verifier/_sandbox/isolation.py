@@ -25,6 +25,7 @@ STACK_BYTES = 120 << 20
 # Address space beyond the memory limit: thread stacks and arenas that are reserved, not used.
 ADDRESS_SLACK = 1 << 30
 FILE_BYTES = 64 << 20
+FILES = 320  # each may be a socket whose buffers count nowhere else
 
 
 @dataclass
@@ -159,7 +160,7 @@ def rlimits(limits: Limits, process_base: int) -> tuple[Rlimit, ...]:
         (resource.RLIMIT_CPU, seconds, seconds + 1),
         (resource.RLIMIT_FSIZE, FILE_BYTES, FILE_BYTES),
         (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_NOFILE, 1024, 1024),
+        (resource.RLIMIT_NOFILE, FILES, FILES),
         (resource.RLIMIT_NPROC, tasks, tasks),
         (resource.RLIMIT_STACK, STACK_BYTES, unlimited),
     )

@@ -115,9 +115,10 @@ def _settle(job: Job, wall: walls.Walls) -> None:
         os.dup2(channel.SUBJECT_REQUESTS, channel.REQUESTS, inheritable=False)
         os.dup2(channel.SUBJECT_ANSWERS, channel.ANSWERS, inheritable=False)
     shared = job.profile == "native" and job.kind == "stdin" and not job.apart
-    kept = channel.LAST if shared or job.kind == "assertion" else channel.ACK
-    os.closerange(3, RESULTS)
-    os.closerange(kept + 1, channel.LAST + 1)
+    subject = job.kind == "assertion"  # it only has its examiner
+    os.closerange(3, channel.REQUESTS if subject else RESULTS)
+    if not (shared or subject):
+        os.closerange(channel.INPUT, channel.LAST + 1)
     folder = job.path[: job.path.rindex("/")]
     os.chdir(folder)
     wall.confine(job.prepared)

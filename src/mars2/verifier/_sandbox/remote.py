@@ -44,6 +44,8 @@ class Link(wire.Codec):
         super().__init__(wire.UNLIMITED)  # the test program is trusted
         self._channel = channel
         self.lost: Lost | None = None
+        self.failed: AssertionError | None = None
+        """Of the test program, in a function that the submission called and may have caught."""
         self.own_equality = False
         self._lock = _thread.RLock()  # a test program may have threads
         self.dropped: list[int] = []
@@ -129,6 +131,8 @@ class Link(wire.Codec):
             answer = ["return", self.pack(function(*arguments, **named))]
         except Exception as error:
             # An assertion's text may hold what the submission must not see.
+            if isinstance(error, AssertionError):
+                self.failed = self.failed or error
             shown = [] if isinstance(error, AssertionError) else list(error.args)
             kind: type = next(c for c in type(error).__mro__ if c.__module__ == "builtins")
             answer = ["raise", self.pack(kind), self.pack(shown)]

@@ -18,6 +18,7 @@ _FIRST_LOOK_S, _LOOK_S = 0.01, 0.02
 _STDERR_BYTES = 8192
 _MESSAGES_BYTES = 8 << 20  # of all answers between two looks, besides the output limit
 _WALL_FACTOR, _WALL_EXTRA_S = 4.0, 5.0  # CPU time is what counts; this only ends a stall
+ANSWERS = frozenset(kind.decode() for kind in program.ANSWERS)
 _ALARM_GRACE_S = 0.9  # what a program has to end in after its alarm
 
 
@@ -56,11 +57,12 @@ class Program:
         zygote: Zygote,
         fds: channel.Channel,
         limits: Limits,
+        tests: int,
         own_output: bool,
         official: bool,
         exam: examination.Examination | None = None,
     ) -> None:
-        """Fork it; its job lies ready in `fds`.
+        """Fork it; its job, of that many tests, lies ready in `fds`.
 
         `own_output`: it prints into the pipe. `official`: at its time limit it first gets the
         alarm signal.
@@ -69,6 +71,7 @@ class Program:
         self._limits, self._exam = limits, exam
         self._own_output, self.official = own_output, official
         self._taken = 0  # bytes of messages read so far
+        self._left = tests
         self.lost = False
         self.pid = 0
         try:
@@ -88,12 +91,14 @@ class Program:
         report, watch, fds = Report(), self._watch, self._fds
         watch.restart()
         poller = select.poll()
-        for fd in (self._zygote.status, fds.wake, control):
+        for fd in (self._zygote.status, control):
             poller.register(fd, select.POLLIN | select.POLLRDHUP)
         if self._own_output:
             poller.register(fds.printed, select.POLLIN)
         if self._exam:
             poller.register(self._exam.pidfd, select.POLLIN)
+        else:
+            poller.register(fds.wake, select.POLLIN)
         while not report.killed and not self.lost:
             ready = [fd for fd, _ in poller.poll(watch.timeout_ms())]
             if self._zygote.status in ready:
@@ -102,9 +107,8 @@ class Program:
                 if fd == control:
                     report.killed = "stopped"
                 elif fd == fds.wake:
-                    os.read(fd, 1)
-                    self._drain(report, fds.results)
-                    if not report.killed:
+                    os.read(fd, 4096)
+                    if self._answered(report):
                         watch.finish(report)
                         return report
                 elif fd == fds.printed:
@@ -116,9 +120,24 @@ class Program:
         self._end(report)
         return report
 
+    def _answered(self, report: Report) -> bool:
+        """After a wake: is there a new answer, and more to come? Only then a clock starts anew."""
+        before = len(report.frames)
+        self._drain(report, self._fds.results)
+        answers = sum(kind in ANSWERS for kind in report.kinds[before:])
+        self._left -= answers
+        if answers and self._left <= 0:
+            report.killed = "stopped"  # it has nothing more to do
+        if not answers:
+            self.go_on()
+        return answers > 0 and not report.killed
+
     def go_on(self) -> None:
         """Let a program that waits to be seen continue."""
-        os.write(self._fds.ack, b"a")
+        try:
+            os.write(self._fds.ack, b"a")
+        except BlockingIOError:
+            pass  # it never reads them
 
     def _look(self, report: Report) -> None:
         watch = self._watch
@@ -173,6 +192,8 @@ class Program:
         except Lost:
             self.lost, cpu = True, 0.0
             report.exit = -signal.SIGKILL
+        if report.exit == -signal.SIGKILL and not report.killed and self._walls.out_of_memory():
+            report.killed = "memory"
         exam = self._exam
         if exam is not None:
             cpu += exam.end(report.killed in ("", "examined"))
@@ -183,6 +204,8 @@ class Program:
         self._clear(report)
         if report.killed not in ("memory", "output"):
             self._drain(report, exam.report if exam else self._fds.results)
+            if exam and report.exit != -signal.SIGKILL and not report.killed:
+                _own_end(report)
             if self._own_output:
                 self._read_output(report)
         if report.killed not in ("stopped", "output") and not self._own_output:
@@ -204,6 +227,12 @@ class Program:
         if size <= _STDERR_BYTES:
             return os.pread(fd, size, 0) if size else b""
         return os.pread(fd, half, 0) + os.pread(fd, half, size - half)
+
+
+def _own_end(report: Report) -> None:
+    """How the submission's process ended says more than that its examiner missed it."""
+    if any(b'"stage": "died"' in frame for frame in report.frames):
+        report.kinds, report.frames = [], []
 
 
 class _Watch:

@@ -119,6 +119,7 @@ def _send_output(job: Job, answers: Answers) -> bool:
     if size:
         data = os.pread(OUTPUT, size, 0)
         os.ftruncate(OUTPUT, 0)
+        os.lseek(OUTPUT, 0, os.SEEK_SET)
         answers.send(b"T", data)
     return True
 

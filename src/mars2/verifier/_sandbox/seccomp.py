@@ -163,6 +163,7 @@ _SIGNALS: dict[str, Numbers] = {
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
 }
+_MEMORY_FILES: dict[str, Numbers] = {"memfd_create": (319, 279), "memfd_secret": (447, 447)}
 _BLIND_SIGNALS: dict[str, Numbers] = {"tkill": (200, 130), "pidfd_send_signal": (424, 424)}
 
 # All CLONE_NEW*, and CLONE_PARENT, which would make the server's child of the program's.
@@ -287,6 +288,16 @@ def for_server() -> Filter:
     if (number := _CLONE3[column]) is not None:
         actions[number] = [_give(_UNKNOWN)]  # its flags are in memory: the C library uses clone
     return Filter(_assemble(actions, arch, _FIRST_UNKNOWN))
+
+
+def for_zygote() -> Filter:
+    """On top of it in programs and what forks them. Raises OSError.
+
+    No files in memory: they count against no limit. The server needs them, programs do not.
+    """
+    column, arch = _place()
+    refused = {numbers[column]: [_give(_REFUSE)] for numbers in _MEMORY_FILES.values()}
+    return Filter(_assemble({n: a for n, a in refused.items() if n is not None}, arch, 0))
 
 
 def for_program(own_pid: int) -> Filter:

@@ -31,7 +31,7 @@ from . import (
     walls,
     zygote,
 )
-from .run import Program
+from .run import ANSWERS, Program
 
 # What programs import most: imported once here, free in every fork.
 # No more than these: every library mapped and every page in use makes every fork dearer.
@@ -56,7 +56,6 @@ _APART = (
 
 
 _OWN = ("encode", "encode_exact", "functions", "official", "official_code", "script", "subject")
-_ANSWERS = frozenset(kind.decode() for kind in program.ANSWERS)
 
 
 def start(sock: socket.socket, level: isolation.Level, settings: walls.Settings) -> None:
@@ -84,7 +83,9 @@ class _Server:
             signal.signal(signal.SIGTERM, self._on_term)
         self._job: dict[str, Any] = {}
         self._fds = channel.Channel(self._walls.uid)
-        self._zygote = zygote.Zygote(self._fds, lambda: program.become(self._walls))
+        self._zygote = zygote.Zygote(
+            self._fds, self._walls.enter_zygote, lambda: program.become(self._walls)
+        )
         self._start_zygote()
         hello = {"op": "hello", "active": level.active, "missing": level.missing}
         self._sock.sendall(frames.pack({**hello, "folder": self._walls.scratch.folder}))
@@ -148,7 +149,7 @@ class _Server:
         while not final:
             report = process.supervise(self._sock.fileno())
             final = report.exit is not None
-            answered += sum(kind in _ANSWERS for kind in report.kinds)
+            answered += sum(kind in ANSWERS for kind in report.kinds)
             handed_on = answered > 0 and "N" in report.kinds  # the next test is for another process
             # The official checker's process ends with the first test that raises.
             over = handed_on or (process.official and report.kinds[-1:] in (["E"], ["O"]))
@@ -191,7 +192,9 @@ class _Server:
             _write(self._fds.input, bytes(tests[0]))
         _write(self._fds.job, job.dump())
         quirks = self._job["profile"] == "lcb" and kind != "assertion"
-        process = Program(self._walls, self._zygote, self._fds, limits, own_output, quirks, exam)
+        process = Program(
+            self._walls, self._zygote, self._fds, limits, len(tests), own_output, quirks, exam
+        )
         return process, len(tests), apart
 
 

@@ -71,6 +71,7 @@ class Walls:
         self._inherited = False  # the rules of Landlock stand in the server already
         self._ruleset = self._make_rules(needs)
         self._own_filter = False
+        self._ended = 0  # processes that the control group lost
         self._filter()
         os.chdir("/")
 
@@ -134,6 +135,9 @@ class Walls:
             shown = ["/"] if self.level.has("proc") else [f"/{n}" for n in os.listdir("/")]
             rules += [(path, read) for path in shown if path != "/proc"]
             rules.append(("/tmp", write))
+            if self.level.group is not None:
+                # For `enter_zygote`. Of others' files there programs are not the owner.
+                rules.append(("/proc", read | landlock.WRITE_FILE))
         else:
             for path in needs.shown:
                 rules += _around(path, needs.hidden)
@@ -166,6 +170,24 @@ class Walls:
         if self.level.attempt("seccomp", install):
             guarded = self._ruleset is not None and self._ruleset.signals
             self._own_filter = self.uid is None and not guarded
+
+    def enter_zygote(self) -> None:
+        """In the process that programs are forked from, for it and all of them."""
+        try:
+            fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+            os.write(fd, b"1000")  # memory running out shall end them, never the server
+            os.close(fd)
+        except OSError:
+            pass
+        if self.level.has("seccomp"):
+            seccomp.for_zygote().install()
+
+    def out_of_memory(self) -> bool:
+        """True if the kernel had to end a process of the control group since the last call."""
+        if self.level.group is None:
+            return False
+        before, self._ended = self._ended, self.level.group.killed()
+        return self._ended > before
 
     # ------------------------------------------------------------------ once a program
 

@@ -32,12 +32,14 @@ class Lost(Exception):
 class Zygote:
     """The server's handle on its zygote."""
 
-    def __init__(self, fds: channel.Channel, become: Callable[[], NoReturn]) -> None:
-        """`become` is called in each forked program.
+    def __init__(
+        self, fds: channel.Channel, lock: Callable[[], None], become: Callable[[], NoReturn]
+    ) -> None:
+        """`lock` is called in the zygote, `become` in each forked program.
 
         `base` are the resident bytes that every program starts with.
         """
-        self._fds, self._become = fds, become
+        self._fds, self._lock, self._become = fds, lock, become
         self.pid = self.base = 0
         self._go = self._status = -1
 
@@ -50,6 +52,7 @@ class Zygote:
         if self.pid == 0:
             try:
                 self._fds.settle(go, status)
+                self._lock()
                 _serve(self._become)
             finally:
                 os._exit(1)
