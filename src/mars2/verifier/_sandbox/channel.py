@@ -9,7 +9,6 @@ from __future__ import annotations
 import array
 import fcntl
 import os
-import termios
 
 # In the zygote and in programs each has one number, far from what a program opens or closes.
 NULL, ERRORS, JOB, GO, STATUS, PRINTED, STDIN = range(188, 195)  # the zygote's only
@@ -17,6 +16,9 @@ RESULTS, WAKE, ACK, INPUT, OUTPUT = range(195, 200)
 REQUESTS, ANSWERS = INPUT, OUTPUT  # of a subject, which has no input or output of its own
 FIRST, LAST = NULL, OUTPUT
 SUBJECT_REQUESTS, SUBJECT_ANSWERS = 186, 187
+
+
+_FIONREAD = 0x541B  # on every architecture with a filter; `termios` would cost every fork
 
 
 class Channel:
@@ -86,7 +88,7 @@ class Channel:
 def waiting(fd: int) -> int:
     """Bytes that can be read from a pipe."""
     count = array.array("i", [0])
-    fcntl.ioctl(fd, termios.FIONREAD, count)
+    fcntl.ioctl(fd, _FIONREAD, count)
     return count[0]
 
 

@@ -11,8 +11,8 @@ making a text "raises" or "dies".
 
 from __future__ import annotations
 
+import importlib
 import json
-import pickle
 import sys
 from collections import UserList
 from types import FunctionType
@@ -156,7 +156,7 @@ def _text_state(value: Any) -> str:
         return "dies"
     try:  # a string of any type is sent as it is
         if type(value) is not str and len(value) <= 300:
-            pickle.dumps(value)
+            importlib.import_module("pickle").dumps(value)
     except BaseException:
         return "dies"
     return ""

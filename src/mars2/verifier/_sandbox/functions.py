@@ -31,7 +31,7 @@ def run(job: Job, answers: Answers) -> int:
             space = program.module("solution", job.path, names)
             exec(code, space)
             stage = "call"
-            payload = encode.encode(_entry(space, job.entry)(*arguments), job.limits.output)
+            payload = encode.encode(_entry(space, job.entry)(*arguments), job.output)
         except encode.TooLarge:
             answers.send(b"O")
         except BaseException as error:

@@ -175,12 +175,6 @@ def _allowed(what: int, soft: int, hard: int) -> tuple[int, int]:
     return (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
 
 
-def limit(limits: tuple[Rlimit, ...]) -> None:
-    """In the forked program: set what `rlimits` worked out. Raises OSError."""
-    for what, pair in limits:
-        resource.setrlimit(what, pair)
-
-
 def address_space() -> int:
     """Bytes of address space of this process."""
     with open("/proc/self/statm") as file:

@@ -22,7 +22,6 @@ import marshal
 import os
 import re
 import resource
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -137,7 +136,7 @@ def _guard(source: str) -> None:
         importlib.import_module("subprocess").__dict__["Popen"] = None
         os.__dict__.update(dict.fromkeys(_FORBIDDEN))
         builtins.__dict__.update(quit=None, help=None)
-        shutil.__dict__.update(rmtree=None, move=None, chown=None)
+        importlib.import_module("shutil").__dict__.update(rmtree=None, move=None, chown=None)
         sys.modules.update(dict.fromkeys(_NO_MODULES))  # type: ignore[arg-type]  # no import
 
 

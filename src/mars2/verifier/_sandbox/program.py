@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
-from . import channel, isolation, walls
+from . import channel, walls
 from .channel import ACK, RESULTS, WAKE
 
 FRAME = struct.Struct(">Ic")  # payload bytes, kind
@@ -36,7 +36,7 @@ WINDOW_S = 0.005
 """Tests shorter than this run on without waiting for the server."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """What one process runs. It travels as `marshal` bytes, from the server to the program."""
 
@@ -47,29 +47,26 @@ class Job:
     path: str
     tests: list[bytes]
     apart: bool  # this process runs one test and is a real one in every way
-    limits: isolation.Limits
+    output: int  # bytes
+    processes: int
     prepared: walls.Prepared
 
     def dump(self) -> bytes:
         """As bytes for the program's process."""
-        return marshal.dumps(
-            {**vars(self), "limits": vars(self.limits), "prepared": self.prepared.rlimits}
-        )
-
-    @classmethod
-    def load(cls) -> Job:
-        """In the program's process: from the file in which the server left it."""
-        fields = marshal.loads(os.pread(channel.JOB, os.fstat(channel.JOB).st_size, 0))
-        fields["limits"] = isolation.Limits(**fields["limits"])
-        fields["prepared"] = walls.Prepared(fields["prepared"])
-        return cls(**fields)
+        return marshal.dumps(self.__dict__)
 
 
 def become(wall: walls.Walls) -> NoReturn:
-    """In a fresh fork of the zygote: run the job. Ends the process with os._exit."""
+    """In a fresh fork of the zygote: run the job. Ends the process with os._exit.
+
+    Written flat, like all that runs before a program: whatever Python touches first in a fresh
+    fork (a function, a class) costs copies of the pages that it is on.
+    """
     code = 1
     try:
-        job = Job.load()
+        job = Job.__new__(Job)
+        size = os.lseek(channel.JOB, 0, os.SEEK_END)
+        job.__dict__.update(marshal.loads(os.pread(channel.JOB, size, 0)))
         _settle(job, wall)
         code = _runner(job)(job, Answers())
     except BaseException:
@@ -99,7 +96,7 @@ def _run_official(job: Job, answers: Answers) -> int:
             yield data
 
     source = job.source.decode("utf-8", "surrogatepass")
-    official.run(job.kind, source, job.entry, tests(), answers.send, job.limits.output)
+    official.run(job.kind, source, job.entry, tests(), answers.send, job.output)
     return 0
 
 

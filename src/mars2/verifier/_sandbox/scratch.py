@@ -9,9 +9,7 @@ directory.
 from __future__ import annotations
 
 import os
-import secrets
 import stat
-import tempfile
 from collections.abc import Collection, Sequence
 
 PROGRAM = "program.py"
@@ -37,10 +35,9 @@ class Scratch:
         # Programs of another user cannot change those folders, only fill them.
         self._fickle = self._folders if uid is None else []
         self._roots = _PRIVATE if private else ()
-        base = "/tmp" if private else tempfile.gettempdir()
-        tempfile.tempdir = None  # programs find their own
+        base = "/tmp" if private else _machines()
         # Random besides: without namespaces several servers share one parent directory.
-        self.folder = os.path.join(base, f"mars2-{os.getpid()}-{secrets.token_hex(6)}")
+        self.folder = os.path.join(base, f"mars2-{os.getpid()}-{os.urandom(6).hex()}")
         self.path = os.path.join(self.folder, PROGRAM)
         os.environ.update(HOME=self.folder, PWD=self.folder)  # inherited by programs
         if not private:
@@ -130,6 +127,15 @@ def _untouched(folder: str) -> bool:
     return stat.S_ISDIR(info.st_mode) and info.st_mode & 0o777 == 0o777 and info.st_size == 0
 
 
+def _machines() -> str:
+    """The machine's temporary directory."""
+    import tempfile  # only here: its libraries would make every fork dearer
+
+    folder = tempfile.gettempdir()
+    tempfile.tempdir = None  # programs find their own
+    return folder
+
+
 def empty(folder: str, keep: Collection[str] = ()) -> None:
     """Delete all in `folder` but the paths in `keep`. Raises OSError if something stays.
 
@@ -155,7 +161,7 @@ def empty(folder: str, keep: Collection[str] = ()) -> None:
                 pass
             target = path
             if here != folder:
-                target = os.path.join(folder, f".mars2-{moved}-{secrets.token_hex(4)}")
+                target = os.path.join(folder, f".mars2-{moved}-{os.urandom(4).hex()}")
                 moved += 1
                 os.rename(path, target)
             waiting.append(target)

@@ -112,7 +112,7 @@ def _run(code: CodeType, job: Job, answers: Answers) -> int:
 def _send_output(job: Job, answers: Answers) -> bool:
     """What was printed, as a message; False after telling that it is too much."""
     size = os.fstat(OUTPUT).st_size
-    if size > job.limits.output:
+    if size > job.output:
         answers.send(b"O")
         os.ftruncate(OUTPUT, 0)
         return False
@@ -145,7 +145,7 @@ def _exit_status(error: SystemExit) -> int:
 
 def _count_threads(job: Job, answers: Answers) -> None:
     try:
-        if len(os.listdir("/proc/self/task")) > job.limits.processes:
+        if len(os.listdir("/proc/self/task")) > job.processes:
             answers.send(b"P")
     except OSError:
         pass

@@ -184,7 +184,8 @@ class _Server:
             path=path,
             tests=[] if exam else [bytes(test) for test in tests],
             apart=apart,
-            limits=limits,
+            output=limits.output,
+            processes=limits.processes,
             prepared=prepared,
         )
         own_output = kind == "stdin" and apart

@@ -34,7 +34,7 @@ _MUTABLE = frozenset(
 
 def run(job: program.Job, _: program.Answers) -> int:
     """Serve the examiner of an assertion test."""
-    serve(job.source, job.path, channel.REQUESTS, channel.ANSWERS, job.limits.output)
+    serve(job.source, job.path, channel.REQUESTS, channel.ANSWERS, job.output)
     return 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import json
 import os
+import resource
 import signal
 from dataclasses import dataclass, field
 
@@ -36,11 +37,8 @@ class Settings:
         return json.dumps({"without": sorted(self.without), "packages": self.packages})
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """What `confine` needs, worked out before the fork."""
-
-    rlimits: tuple[isolation.Rlimit, ...]
+Prepared = tuple[isolation.Rlimit, ...]
+"""What `confine` needs, worked out before the fork; `marshal` can write it."""
 
 
 class Walls:
@@ -195,13 +193,14 @@ class Walls:
         """Worked out in the server, so that a program's process has little to do: see `confine`."""
         if self.level.group is not None:
             self.level.group.limit(limits.memory, limits.processes + 2)
-        return Prepared(isolation.rlimits(limits, self._process_base()))
+        return isolation.rlimits(limits, self._process_base())
 
     def confine(self, prepared: Prepared) -> None:
         """In a program's process, before its code: no way back. Raises OSError."""
         # Not by `signal`, whose enums cost a tenth of a millisecond in a fresh process.
         _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-        isolation.limit(prepared.rlimits)
+        for what, pair in prepared:
+            resource.setrlimit(what, pair)
         if self.uid is not None:
             isolation.drop_to(self.uid)
         else:
