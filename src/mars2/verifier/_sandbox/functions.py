@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import marshal
 import sys
 from typing import Any
@@ -15,6 +16,7 @@ def run(job: Job, answers: Answers) -> int:
     code = program.compile_source(job, answers)
     if code is None:
         return 1
+    gc.enable()
     names = prelude.names()
     for index, data in enumerate(job.tests):
         if index:

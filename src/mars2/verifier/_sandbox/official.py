@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # `signal` without its enumerations
 import builtins
+import gc
 import importlib
 import io
 import json
@@ -190,6 +191,7 @@ class _Runner:
         try:
             compile_ = official_code.compile_stdin if stdin else official_code.compile_function
             code = compile_(source)
+            gc.enable()
             stage = "load"
             owner: Any = ModuleType("tmp_sol", "") if code.bare else self._module
             if not code.bare:

@@ -31,6 +31,7 @@ def run(job: Job, answers: Answers) -> int:
     code = program.compile_source(job, answers)
     if code is None:
         return 1
+    gc.enable()
     if job.apart:
         return _run(code, job, answers)
     streams = sys.stdin, sys.stdout, sys.stderr

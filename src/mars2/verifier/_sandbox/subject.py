@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import builtins
 import copy
+import gc
 import io
 import operator
 import os
@@ -34,6 +35,7 @@ _MUTABLE = frozenset(
 
 def run(job: program.Job, _: program.Answers) -> int:
     """Serve the examiner of an assertion test."""
+    gc.enable()
     serve(job.source, job.path, channel.REQUESTS, channel.ANSWERS, job.output)
     return 0
 

@@ -8,6 +8,7 @@ It never has a test in its memory: the program reads its job itself.
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import select
 import struct
@@ -53,6 +54,7 @@ class Zygote:
             try:
                 self._fds.settle(go, status)
                 self._lock()
+                gc.disable()  # until a program's own code runs
                 _serve(self._become)
             finally:
                 os._exit(1)
