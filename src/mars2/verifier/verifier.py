@@ -110,8 +110,7 @@ class Verifier:
         """Judge `code` on the problem's tests, public ones first.
 
         `early_stop` ends at the first failing test. `code` None is `no_code`. Identical programs
-        are judged once, see `config.cache`. Raises InfraError if the verifier is closed or its
-        runner cannot be started.
+        are judged once, see `config.cache`. Raises InfraError if the verifier is closed.
         """
         cases = problem.tests(tests)
         if code is None:
@@ -134,7 +133,7 @@ class Verifier:
     async def _judge(
         self, problem: Problem, code: str, cases: list[Any], early_stop: bool, id: str
     ) -> Verdict:
-        lost = WorkerLost("never ran")
+        lost: Exception = WorkerLost("never ran")
         for _ in range(_ATTEMPTS):
             if not self._open:
                 raise InfraError("the verifier is not running: use `async with Verifier(...)`")
@@ -143,7 +142,7 @@ class Verifier:
                 await worker.start()
                 job = Job(self.config, worker, problem, code, cases, early_stop)
                 return _verdict(id, problem, cases, await job.run(), lcb=job.lcb())
-            except WorkerLost as error:
+            except (WorkerLost, InfraError) as error:  # it died, or could not be started again
                 lost = error
                 await worker.kill()
             except BaseException:  # cancelled in the middle of a job: its state is unknown
