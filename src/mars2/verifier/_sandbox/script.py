@@ -98,7 +98,7 @@ def _run(code: CodeType, job: Job, answers: Answers) -> int:
         report.__traceback__ = None
         del report
     if job.apart:
-        _count_threads(job, answers)
+        program.count_threads(job, answers)
     status = _finish(job, space, status)
     if not job.apart and not _send_output(job, answers):
         return status
@@ -142,14 +142,6 @@ def _exit_status(error: SystemExit) -> int:
     except BaseException:
         pass
     return 1
-
-
-def _count_threads(job: Job, answers: Answers) -> None:
-    try:
-        if len(os.listdir("/proc/self/task")) > job.processes:
-            answers.send(b"P")
-    except OSError:
-        pass
 
 
 def _finish(job: Job, space: dict[str, Any], status: int) -> int:
