@@ -1,4 +1,4 @@
-"""One program on one fork server: its tests in processes, its reports into verdicts.
+"""One program: its tests in processes of fork servers, their reports into verdicts.
 
 Several tests share a process, one after another, until one fails. In the `native` profile a
 failure counts only on the first test of a process (an earlier test may have left something
@@ -35,18 +35,20 @@ _MEASURED = (Status.TIME_LIMIT, Status.OUTPUT_LIMIT)
 
 
 class Job:
-    """One program on one worker."""
+    """One program. Until `done`: `run` its next process on a worker, then `take` what it told.
+
+    Two steps, so that the worker already runs another program while this one is judged.
+    """
 
     def __init__(
         self,
         config: VerifierConfig,
-        worker: Worker,
         problem: Problem,
         code: str,
         cases: list[Any],
         early_stop: bool,
     ) -> None:
-        self._worker, self._cases = worker, cases
+        self._cases = cases
         self._entry = problem.entry_point or ""
         self._official = config.profile == "lcb"
         self._early_stop = early_stop or self._official
@@ -66,15 +68,14 @@ class Job:
             "processes": self._limits.processes,
         }
         self._opening = frames.pack(head, code.encode("utf-8", "surrogatepass"))
-        self._kills = 0
+        self._kills, self._fresh = 0, True
         self.results: list[TestVerdict] = []
         self._outcomes: list[official.Outcome] = []
 
-    async def run(self) -> list[TestVerdict]:
-        """Verdicts in the order of the tests, up to a failing one. Raises WorkerLost."""
-        while len(self.results) < len(self._cases) and not self._over():
-            await self._process(_alike(self._cases[len(self.results) :]))
-        return self.results
+    @property
+    def done(self) -> bool:
+        """Every test is judged, or one failed and that is enough."""
+        return len(self.results) == len(self._cases) or self._over()
 
     def lcb(self) -> LcbResult | None:
         """What the official checker would have returned; None in the native profile."""
@@ -84,21 +85,31 @@ class Job:
         failed = bool(self.results) and self.results[-1].status is not Status.PASSED
         return failed and self._early_stop
 
-    async def _process(self, cases: list[Any]) -> None:
-        """Judge a beginning of `cases`, at least one, in one process."""
+    async def run(self, worker: Worker) -> list[Ran]:
+        """Run the next tests in one process; what it told last is to be `take`n. Raises WorkerLost.
+
+        What a process tells before its end is judged at once, because it may be enough.
+        """
+        cases = _alike(self._cases[len(self.results) :])
         head = {"op": "run", "kind": cases[0].kind}
-        self._worker.send(self._opening, frames.pack(head, *map(_payload, cases)))
-        self._opening = b""
-        first, going_on, final = len(self.results), True, False
-        while not final:
-            answer, blobs = await self._worker.receive(self._limits.time_s * 4)
-            final = answer["final"]
-            for ran in Ran.parse(answer, blobs):
-                done = len(self.results) - first
-                if going_on and done < len(cases):
-                    going_on = await self._take(cases[done], ran, done == 0)
-            if not going_on and not final:
-                self._worker.send(frames.pack({"op": "stop"}))
+        worker.send(self._opening, frames.pack(head, *map(_payload, cases)))
+        self._fresh, going_on = True, True
+        while True:
+            answer, blobs = await worker.receive(self._limits.time_s * 4)
+            rans = Ran.parse(answer, blobs)
+            if answer["final"]:
+                return rans if going_on else []
+            going_on = going_on and await self.take(rans)
+            if not going_on:
+                worker.send(frames.pack({"op": "stop"}))
+
+    async def take(self, rans: list[Ran]) -> bool:
+        """Judge the next tests; False if nothing after them in the same process counts."""
+        for ran in rans:
+            if self.done or not await self._take(self._cases[len(self.results)], ran, self._fresh):
+                return False
+            self._fresh = False
+        return not self.done
 
     async def _take(self, case: Any, ran: Ran, fresh: bool) -> bool:
         """Judge one test; False if nothing after it in this process counts."""
@@ -147,4 +158,4 @@ def _payload(case: Any) -> bytes:
     if isinstance(case, AssertionTest):
         return case.program.encode("utf-8", "surrogatepass")
     assert isinstance(case, FunctionalTest)
-    return marshal.dumps(case.args)
+    return marshal.dumps(case.args, 2)  # each list its own, as from JSON

@@ -133,25 +133,29 @@ class Verifier:
     async def _judge(
         self, problem: Problem, code: str, cases: list[Any], early_stop: bool, id: str
     ) -> Verdict:
-        lost: Exception = WorkerLost("never ran")
-        for _ in range(_ATTEMPTS):
+        job = Job(self.config, problem, code, cases, early_stop)
+        lost = 0
+        while not job.done:
             if not self._open:
                 raise InfraError("the verifier is not running: use `async with Verifier(...)`")
             worker = await self._idle.get()
             try:
                 await worker.start()
-                job = Job(self.config, worker, problem, code, cases, early_stop)
-                return _verdict(id, problem, cases, await job.run(), lcb=job.lcb())
+                told = await job.run(worker)
             except (WorkerLost, InfraError) as error:  # it died, or could not be started again
-                lost = error
+                told, lost = [], lost + 1
                 await worker.kill()
+                if lost == _ATTEMPTS:
+                    why = f"the program runner failed: {error}"
+                    failed = TestVerdict(status=Status.INFRA, exception=why)
+                    return _verdict(id, problem, cases, [*job.results, failed])
             except BaseException:  # cancelled in the middle of a job: its state is unknown
                 await asyncio.shield(worker.kill())
                 raise
             finally:
                 self._idle.put_nowait(worker)
-        failed = TestVerdict(status=Status.INFRA, exception=f"the program runner failed: {lost}")
-        return _verdict(id, problem, cases, [failed])
+            await job.take(told)
+        return _verdict(id, problem, cases, job.results, lcb=job.lcb())
 
 
 def _verdict(
