@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 from mars2.config import VerifierConfig
 from mars2.errors import ConfigError
 from mars2.types import Problem, StdinTest
-from mars2.verifier import isolation_level, packages
+from mars2.verifier import Verifier, isolation_level, packages, verifier
 from mars2.verifier._sandbox import paths
 from mars2.verifier.level import LEVELS, Isolation, of_hello, require
 
@@ -164,3 +165,18 @@ def test_a_problem_is_still_judged_at_the_lowest_level() -> None:
 
     problem = Problem(id="p", statement="", private_tests=[StdinTest(input="", expected="basic")])
     assert verify_sync(problem, "print('basic')").ok
+
+
+def test_less_than_strict_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    verifier._warn.cache_clear()
+
+    async def start() -> None:
+        config = VerifierConfig(workers=1, cache="off")
+        for _ in range(2):
+            async with Verifier(config, without=frozenset({"net"})):
+                pass
+
+    asyncio.run(start())
+    told = [record.getMessage() for record in caplog.records if "isolation level" in record.msg]
+    assert len(told) == 1
+    assert "net" in told[0]

@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from mars2.config import VerifierConfig
 from mars2.errors import UsageError
 from mars2.types import Problem, Submission, TestSet, Verdict
-from mars2.verifier.interface import AnyVerifier
-from mars2.verifier.verifier import Verifier
+from mars2.verifier import AnyVerifier, make_verifier
 
 _AHEAD = 4  # submissions under way for each worker
 
@@ -37,7 +36,7 @@ async def run_verify(
                 f"is not among the {len(by_id)} problems"
             )
     if verifier is None:
-        async with Verifier(config) as own:
+        async with make_verifier(config or VerifierConfig()) as own:
             async for verdict in _in_order(by_id, submissions, own, tests, early_stop):
                 yield verdict
     else:

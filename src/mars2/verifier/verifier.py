@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import logging
 import sys
 from typing import Any, Self
 
@@ -13,11 +15,12 @@ from mars2.verifier import bwrap
 from mars2.verifier._sandbox.walls import Settings
 from mars2.verifier.cache import VerdictCache, key
 from mars2.verifier.job import Job
-from mars2.verifier.level import require
+from mars2.verifier.level import of_hello, require
 from mars2.verifier.packages import exposed
 from mars2.verifier.worker import Worker, WorkerLost
 
 _ATTEMPTS = 3
+_log = logging.getLogger(__name__)
 
 
 class Verifier:
@@ -77,6 +80,9 @@ class Verifier:
                     raise result
             for worker in self._workers:
                 require(self.config.isolation, worker.hello)
+            reached = of_hello(self._workers[0].hello)
+            if reached.level != "strict":
+                _warn(reached.level, ", ".join(reached.lacking("strict")))
         except BaseException:
             await self._kill_workers()
             raise
@@ -156,6 +162,14 @@ class Verifier:
                 self._idle.put_nowait(worker)
             await job.take(told)
         return _verdict(id, problem, cases, job.results, lcb=job.lcb())
+
+
+@functools.cache
+def _warn(isolation: str, walls: str) -> None:
+    """Once a process: whoever relies on walls should know which do not stand."""
+    _log.warning(
+        "programs run at isolation level %s; missing: %s (see `mars2 doctor`)", isolation, walls
+    )
 
 
 def _verdict(
