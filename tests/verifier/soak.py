@@ -20,6 +20,7 @@ import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import verifier_corpus
 from canaries import Canaries
@@ -33,8 +34,8 @@ HOSTILE_SHARE = 10
 _QUICK_S = 0.25  # programs that used no more than this
 _AHEAD = 8
 _WARM = 400
-# Their verdict is not theirs alone to say: they race with what watches them.
-_SKIPPED = ("bomb", "flood", "hoard", "memory", "threads", "disk")
+# These race with what watches them, or with their own children: either verdict is right.
+_SKIPPED = ("bomb", "flood", "hoard", "memory", "threads", "disk", "kills_all", "spawn")
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ class State:
 
 def corpus(values: dict[str, str]) -> tuple[list[Case], list[Case]]:
     """Ordinary and hostile programs."""
-    ordinary = [case for group in verifier_corpus.ORDINARY for case in verifier_corpus.read(group)]
-    hostile = [
-        case
-        for group in verifier_corpus.HOSTILE
-        for case in verifier_corpus.read(group, values, armed=True)
-        if not any(word in f"{group} {case.name}" for word in _SKIPPED)
-    ]
+
+    def wanted(group: str, **how: Any) -> list[Case]:
+        found = verifier_corpus.read(group, values, **how)
+        return [c for c in found if not any(word in f"{group} {c.name}" for word in _SKIPPED)]
+
+    ordinary = [case for group in verifier_corpus.ORDINARY for case in wanted(group)]
+    hostile = [case for group in verifier_corpus.HOSTILE for case in wanted(group, armed=True)]
     return ordinary, hostile
 
 

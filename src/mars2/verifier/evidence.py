@@ -12,6 +12,8 @@ def cut(text: str, limit: int = MAX_CHARS) -> str:
 
     Lone surrogates, which JSON and files refuse, are written as escapes.
     """
+    if len(text) <= limit and text.isascii():
+        return text
     if len(text) > limit:
         head, tail = limit * 2 // 3, limit - limit * 2 // 3
         gone = len(text) - head - tail

@@ -71,21 +71,22 @@ class Ran:
         stdout, stderr, *payloads = blobs
         runs: list[Ran] = []
         printed, crowded = stdout if head["apart"] else b"", False
+        count = sum(kind in _ANSWERS for kind in head["kinds"]) + head["died"]
+        shared = {"seconds": head["seconds"] / max(count, 1), "stderr": stderr}
         for kind, payload in zip(head["kinds"], payloads, strict=True):
             if kind == "T":
                 printed = payload
             elif kind == "P":
                 crowded = True
             elif kind in _ANSWERS:
-                runs.append(cls(answer=(kind, payload), stdout=printed, process_limit=crowded))
+                answer = (kind, payload)
+                runs.append(cls(answer=answer, stdout=printed, process_limit=crowded, **shared))
                 printed = b""
         if head["died"]:
             how = {"exit": head["exit"], "killed": head["killed"], "process_limit": crowded}
-            runs.append(cls(**how, stdout=stdout))
+            runs.append(cls(**how, stdout=stdout, **shared))
         if not runs:
             return []
-        seconds = head["seconds"] / len(runs)
-        runs = [replace(ran, seconds=seconds, stderr=stderr) for ran in runs]
         # All but the last were short, see `program.Answers.pause`: what was measured is its own.
         measured = {name: head[name] for name in ("cpu", "memory", "leftovers", "alarmed")}
         return [*runs[:-1], replace(runs[-1], **measured)]

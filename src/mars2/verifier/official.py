@@ -131,6 +131,8 @@ def _printed(stdout: bytes, expected: str) -> _Judged:
 
 def outputs_match(expected: str, actual: str) -> bool:
     """The official comparison. Raises DecimalException for a signalling NaN that is compared."""
+    if actual.strip() == expected.strip():  # then every line is equal too
+        return True
     got, want = _lines(actual), _lines(expected)
     if len(got) != len(want):
         return False

@@ -57,7 +57,8 @@ class _Encoder:
                     return method(self, value, depth)
                 finally:
                     self.path.discard(id(value))
-        numpy = sys.modules.get("numpy")
+        # Not for all: whether an earlier program needed numpy must make no difference.
+        numpy = sys.modules.get("numpy") if kind.__module__ == "numpy" else None
         if numpy is not None and isinstance(value, numpy.generic):
             plain = value.item()
             return self._other(value) if type(plain) is kind else self.convert(plain, depth)
