@@ -10,6 +10,7 @@ slow tests judge the rest.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -53,7 +54,12 @@ def outcomes(request: pytest.FixtureRequest) -> dict[str, Outcome]:
     items = [item for item in request.session.items if isinstance(item, pytest.Function)]
     params = [item.callspec.params for item in items if hasattr(item, "callspec")]
     chosen = [p["hostile"] for p in params if "hostile" in p and p["outcomes"] == request.param]
-    return hostile_run.run(request.param, chosen)
+    return _judged(request.param, tuple(chosen))
+
+
+@functools.cache  # pytest makes the fixture anew for each of its parameters
+def _judged(profile: str, names: tuple[str, ...]) -> dict[str, Outcome]:
+    return hostile_run.run(profile, names)
 
 
 @pytest.mark.parametrize(("outcomes", "hostile"), _chosen(), indirect=["outcomes"])

@@ -66,6 +66,7 @@ _REFUSED: dict[str, Numbers] = {
     "listen": (50, 201),
     "accept": (43, 202),
     "accept4": (288, 242),
+    "setsockopt": (54, 208),  # larger buffers, which no limit counts
     # other programs
     "execve": (59, 221),
     "execveat": (322, 281),
