@@ -8,6 +8,8 @@ filter and Landlock inside. Where namespaces are allowed, ours stand inside it a
 from __future__ import annotations
 
 import shutil
+import sys
+from pathlib import Path
 
 from mars2.errors import ConfigError
 
@@ -25,4 +27,7 @@ def command() -> list[str]:
             "verifier.backend is 'bwrap', but no program bwrap is on the PATH: install bubblewrap, "
             "or set verifier.backend to local"
         )
-    return [found, *_OPTIONS, "--"]
+    needed = {sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parent)}
+    hidden = sorted(path for path in needed if path.startswith(("/tmp/", "/dev/shm/")))
+    shown = [word for path in hidden for word in ("--ro-bind", path, path)]
+    return [found, *_OPTIONS, *shown, "--"]
