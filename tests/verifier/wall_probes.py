@@ -33,6 +33,8 @@ tries = {
     'internet socket': lambda: socket.socket(),
     'unix socket': lambda: socket.socket(socket.AF_UNIX),
     'netlink socket': lambda: socket.socket(16, socket.SOCK_RAW),
+    'memory file': lambda: os.memfd_create('x'),
+    'larger buffers': lambda: socket.socketpair()[0].setsockopt(1, 7, 1 << 28),
     'datagram pair': lambda: socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM),
     'exec': lambda: os.execv('/bin/true', ['true']),
     'spawn': run,
@@ -81,7 +83,16 @@ for number in range(1, 65):
 print('end')
 """
 NAMES = (
-    *("internet socket", "unix socket", "netlink socket", "datagram pair", "exec", "spawn"),
+    *(
+        "internet socket",
+        "unix socket",
+        "netlink socket",
+        "memory file",
+        "larger buffers",
+        "datagram pair",
+        "exec",
+        "spawn",
+    ),
     *("new namespace", "chroot", "mount", "limits of the server", "cores of the server"),
     *("priority of the user", "memory of the server", "environment of the server"),
     *("maps of the server", "descriptors of the server", "signal to the server"),
@@ -147,7 +158,6 @@ tries = {
     'alarm': alarm, 'terminate': terminated,
     'event loop': lambda: asyncio.run(five()),
     'memory map': lambda: mmap.mmap(-1, 4096).write(b'x'),
-    'memory file': lambda: os.close(os.memfd_create('x')),
     'pair': lambda: socket.socketpair()[0].close(),
     'limits': lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
     'user': lambda: getpass.getuser(),
@@ -176,7 +186,7 @@ for name, action in tries.items():
 """
 WORKING = (
     *("fork", "pool", "shared value", "threads", "files", "alarm", "terminate", "event loop"),
-    *("memory map", "memory file", "pair", "limits", "user", "time zone", "random", "null"),
+    *("memory map", "pair", "limits", "user", "time zone", "random", "null"),
     *("database", "nice", "interrupt", "pipe", "own status"),
 )
 
