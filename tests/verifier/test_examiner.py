@@ -510,11 +510,15 @@ def test_a_skip_of_the_submission_skips_no_test() -> None:
     passes("def f():\n    return 1\n", tests)
 
 
-def test_a_callbacks_assertion_keeps_its_text() -> None:
+def test_a_callbacks_assertion_fails_the_test_and_keeps_its_text() -> None:
     source = (
         "def f(g):\n    try:\n        g(1)\n    except AssertionError as e:\n        return str(e)"
     )
-    passes(source, "def g(x):\n    assert x == 2, 'the expected value'\nassert f(g) == ''")
+    tests = "def g(x):\n    assert x == 2, 'the expected value'\nassert f(g) == ''"
+    kind, fields = run(source, tests)
+    # Swallowed by the submission, it fails the test nevertheless; the last line held.
+    assert (kind, fields["in_tests"]) == ("E", True)
+    assert "in g" in fields["traceback"] and "f(g)" not in fields["traceback"]
 
 
 def test_a_built_in_is_the_tests_own_unless_it_is_the_entry() -> None:
