@@ -58,8 +58,9 @@ class Job:
             output=max(config.output_limit_kb << 10, _room(cases)),
             processes=config.processes,
         )
-        head = {
-            "op": "job",
+        self._source = code.encode("utf-8", "surrogatepass")
+        self._head = {
+            "op": "run",
             "profile": config.profile,
             "entry": self._entry,
             "time": self._limits.time_s,
@@ -67,7 +68,6 @@ class Job:
             "output": self._limits.output,
             "processes": self._limits.processes,
         }
-        self._opening = frames.pack(head, code.encode("utf-8", "surrogatepass"))
         self._kills, self._fresh = 0, True
         self.results: list[TestVerdict] = []
         self._outcomes: list[official.Outcome] = []
@@ -91,8 +91,8 @@ class Job:
         What a process tells before its end is judged at once, because it may be enough.
         """
         cases = _alike(self._cases[len(self.results) :])
-        head = {"op": "run", "kind": cases[0].kind}
-        worker.send(self._opening, frames.pack(head, *map(_payload, cases)))
+        head = {**self._head, "kind": cases[0].kind}
+        worker.send(frames.pack(head, self._source, *map(_payload, cases)))
         self._fresh, going_on = True, True
         while True:
             answer, blobs = await worker.receive(self._limits.time_s * 4)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from mars2.types import AssertionTest, FunctionalTest, Status, StdinTest, TestVerdict
@@ -41,7 +41,7 @@ class Limits:
         }[what]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Ran:
     """What is known of one test after it ran."""
 
@@ -88,8 +88,9 @@ class Ran:
         if not runs:
             return []
         # All but the last were short, see `program.Answers.pause`: what was measured is its own.
-        measured = {name: head[name] for name in ("cpu", "memory", "leftovers", "alarmed")}
-        return [*runs[:-1], replace(runs[-1], **measured)]
+        for name in ("cpu", "memory", "leftovers", "alarmed"):
+            setattr(runs[-1], name, head[name])
+        return runs
 
     def size(self) -> int:
         """Bytes to judge."""

@@ -160,6 +160,7 @@ class Verifier:
                 raise
             finally:
                 self._idle.put_nowait(worker)
+            await asyncio.sleep(0)  # whoever waits for the worker sends it work first
             await job.take(told)
         return _verdict(id, problem, cases, job.results, lcb=job.lcb())
 

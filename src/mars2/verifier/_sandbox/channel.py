@@ -9,13 +9,14 @@ from __future__ import annotations
 import array
 import fcntl
 import os
+import select
 
 # In the zygote and in programs each has one number, far from what a program opens or closes.
-NULL, ERRORS, JOB, GO, STATUS, PRINTED, STDIN = range(188, 195)  # the zygote's only
+NULL, ERRORS, JOB, GO, STATUS, STARTED, PRINTED, STDIN = range(187, 195)  # the zygote's only
 RESULTS, WAKE, ACK, INPUT, OUTPUT = range(195, 200)
 REQUESTS, ANSWERS = INPUT, OUTPUT  # of a subject, which has no input or output of its own
 FIRST, LAST = NULL, OUTPUT
-SUBJECT_REQUESTS, SUBJECT_ANSWERS = 186, 187
+SUBJECT_REQUESTS, SUBJECT_ANSWERS = 185, 186
 
 
 _FIONREAD = 0x541B  # on every architecture with a filter; `termios` would cost every fork
@@ -28,6 +29,7 @@ class Channel:
         """`uid` of the programs, which may open their standard output again by name."""
         self.job, self.input = _file("job"), _file("input")
         self.output, self.errors, self.results = map(_file, ("output", "errors", "results"))
+        self.started = _file("started")
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         self.wake, wake = os.pipe2(os.O_CLOEXEC)
         self._ack, self.ack = os.pipe2(os.O_CLOEXEC)
@@ -40,6 +42,7 @@ class Channel:
             NULL: null,
             ERRORS: self.errors,
             JOB: self.job,
+            STARTED: self.started,
             PRINTED: printed,
             STDIN: self._stdin,
             RESULTS: self.results,
@@ -52,7 +55,9 @@ class Channel:
         }
         self.examiners = (self._requests, self.answers)
         """What an examiner writes its requests to and reads the answers from."""
-        self._pipes = (self.wake, self._ack, self.printed, self.requests, self.answers)
+        self._filled = select.poll()
+        for fd in (self.wake, self._ack, self.printed, self.requests, self.answers):
+            self._filled.register(fd, select.POLLIN)
         self._growing = (self.output, self.errors, self.results)
         self._blocking = (wake, self._ack, printed, *self.examiners, self.requests, self._answers)
         os.set_blocking(self.wake, False)
@@ -70,7 +75,7 @@ class Channel:
             os.lseek(fd, 0, os.SEEK_SET)
         for fd in self._blocking:
             fcntl.fcntl(fd, fcntl.F_SETFL, 0)
-        for fd in self._pipes:
+        for fd, _ in self._filled.poll(0):
             while left := waiting(fd):
                 os.read(fd, left)
         os.lseek(self._stdin, 0, os.SEEK_SET)

@@ -7,6 +7,7 @@ import errno
 import os
 import platform
 import struct
+from collections.abc import Sequence
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -31,6 +32,7 @@ _NO_CAPABILITIES = bytes(24)
 _SYS_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = map(ctypes.c_long, (444, 445, 446))
 _LANDLOCK_PATH, _ZERO = 1, ctypes.c_uint(0)
+_RING_SETUP, _RING_REGISTER = ctypes.c_long(425), ctypes.c_long(427)
 _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -125,6 +127,31 @@ def set_subreaper() -> None:
 def set_undumpable() -> None:
     """Keep processes of the same user from reading this one's memory."""
     _prctl(_PR_SET_DUMPABLE, 0, "PR_SET_DUMPABLE")
+
+
+def set_dumpable() -> None:
+    """Undo `set_undumpable`, in a fork that runs only this package's code."""
+    _prctl(_PR_SET_DUMPABLE, 1, "PR_SET_DUMPABLE")
+
+
+def ring() -> int:
+    """Descriptor of a small io_uring."""
+    result = _syscall(_RING_SETUP, ctypes.c_uint(1), ctypes.create_string_buffer(120))
+    if result < 0:
+        _check(result, "io_uring_setup")
+    os.set_inheritable(result, False)
+    return int(result)
+
+
+def ring_buffers(fd: int, ranges: Sequence[tuple[int, int]]) -> None:
+    """Register memory of this process, by address and bytes, as that ring's buffers.
+
+    With none: forget those that are registered.
+    """
+    what = ctypes.c_uint(0 if ranges else 1)
+    vectors = b"".join(struct.pack("=QQ", *part) for part in ranges) or None
+    result = _syscall(_RING_REGISTER, ctypes.c_uint(fd), what, vectors, ctypes.c_uint(len(ranges)))
+    _check(result, "io_uring_register")
 
 
 def set_no_new_privileges() -> None:

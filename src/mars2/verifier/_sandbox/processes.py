@@ -108,8 +108,11 @@ def others(zygote: int) -> bool:
     """True if this process has children besides the zygote: orphans that a program left."""
     pid = os.getpid()
     try:
-        with open(f"/proc/{pid}/task/{pid}/children") as file:
-            return any(int(word) != zygote for word in file.read().split())
+        fd = os.open(f"/proc/{pid}/task/{pid}/children", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return any(int(word) != zygote for word in os.read(fd, 4096).split())
+        finally:
+            os.close(fd)
     except OSError:
         return True
 

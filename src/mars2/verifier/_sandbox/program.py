@@ -64,15 +64,20 @@ def become(wall: walls.Walls) -> NoReturn:
     """
     code = 1
     try:
-        job = Job.__new__(Job)
-        size = os.lseek(channel.JOB, 0, os.SEEK_END)
-        job.__dict__.update(marshal.loads(os.pread(channel.JOB, size, 0)))
-        _settle(job, wall)
-        code = _runner(job)(job, Answers())
+        code = work(wall)
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def work(wall: walls.Walls) -> int:
+    """Lock this process in and run the job; returns the exit status."""
+    job = Job.__new__(Job)
+    size = os.lseek(channel.JOB, 0, os.SEEK_END)
+    job.__dict__.update(marshal.loads(os.pread(channel.JOB, size, 0)))
+    _settle(job, wall)
+    return int(_runner(job)(job, Answers()))
 
 
 def _runner(job: Job) -> Any:
@@ -134,12 +139,18 @@ class Answers:
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._asked = time.perf_counter()
+        self._held = b""
+
+    def hold(self, kind: bytes, payload: bytes) -> None:
+        """A message that is written together with the next one."""
+        self._held = FRAME.pack(len(payload), kind) + payload
 
     def send(self, kind: bytes, payload: bytes = b"") -> None:
         """Write one message."""
         if os.getpid() != self._pid:
             return  # the program forked and its child arrived here
-        data = FRAME.pack(len(payload), kind) + payload
+        data = self._held + FRAME.pack(len(payload), kind) + payload
+        self._held = b""
         while data:
             try:
                 data = data[os.write(RESULTS, data) :]

@@ -73,13 +73,11 @@ class Program:
         self._taken = 0  # bytes of messages read so far
         self._left = tests
         self.lost = False
-        self.pid = 0
         try:
-            self.pid = zygote.fork()
+            zygote.fork()
         except Lost:
             self.lost = True
-        pids = [self.pid, *([exam.pid] if exam else [])]
-        self._watch = _Watch(pids, limits, walls.readable, zygote)
+        self._watch = _Watch(limits, walls.readable, zygote, exam.pid if exam else 0)
 
     # ------------------------------------------------------------------ watching
 
@@ -88,8 +86,19 @@ class Program:
 
         A readable descriptor `control` stops it.
         """
-        report, watch, fds = Report(), self._watch, self._fds
-        watch.restart()
+        report = Report()
+        self._watch.restart()
+        try:
+            if not self.lost and self._wait(report, control):
+                return report
+        except Lost:
+            self.lost = True
+        self._end(report)
+        return report
+
+    def _wait(self, report: Report, control: int) -> bool:
+        """True if the program waits to be seen, False if it shall end or has. Raises Lost."""
+        watch, fds = self._watch, self._fds
         poller = select.poll()
         for fd in (self._zygote.status, control):
             poller.register(fd, select.POLLIN | select.POLLRDHUP)
@@ -99,26 +108,26 @@ class Program:
             poller.register(self._exam.pidfd, select.POLLIN)
         else:
             poller.register(fds.wake, select.POLLIN)
-        while not report.killed and not self.lost:
+        while not report.killed:
             ready = [fd for fd, _ in poller.poll(watch.timeout_ms())]
             if self._zygote.status in ready:
-                break
+                return False
             for fd in ready:
                 if fd == control:
                     report.killed = "stopped"
                 elif fd == fds.wake:
                     os.read(fd, 4096)
                     if self._answered(report):
+                        watch.cpu = max(watch.cpu, sum(map(processes.cpu_seconds, watch.pids())))
                         watch.finish(report)
-                        return report
+                        return True
                 elif fd == fds.printed:
                     self._read_output(report)
                 elif not report.killed:  # the examination is over
                     report.killed = "examined"
             if not report.killed:
                 self._look(report)
-        self._end(report)
-        return report
+        return False
 
     def _answered(self, report: Report) -> bool:
         """After a wake: is there a new answer, and more to come? Only then a clock starts anew."""
@@ -147,7 +156,7 @@ class Program:
             report.killed = "output"
         if self.official and report.killed in ("cpu", "idle"):
             if not watch.alarmed:
-                processes.send(self.pid, signal.SIGALRM)
+                processes.send(self._watch.program(), signal.SIGALRM)
                 watch.alarmed, report.killed = True, ""
             elif watch.over(_ALARM_GRACE_S) == "":
                 report.killed = ""
@@ -185,7 +194,7 @@ class Program:
             if self.lost:
                 raise Lost
             if report.killed:
-                processes.send(self.pid, signal.SIGKILL)
+                processes.send(watch.program(), signal.SIGKILL)
             status, cpu, peak = self._zygote.ended()
             report.exit = os.waitstatus_to_exitcode(status)
             watch.memory = max(watch.memory, peak - self._zygote.base)
@@ -238,13 +247,23 @@ def _own_end(report: Report) -> None:
 class _Watch:
     """Clocks and memory of a program since it was last seen."""
 
-    def __init__(self, pids: list[int], limits: Limits, readable: bool, zygote: Zygote) -> None:
-        self._pids, self._limits, self._readable = pids, limits, readable
-        self._zygote, self._base = zygote.pid, zygote.base * len(pids)
+    def __init__(self, limits: Limits, readable: bool, zygote: Zygote, examiner: int) -> None:
+        self._limits, self._readable, self._zygote = limits, readable, zygote
+        self._examiner, self._program = examiner, 0
+        self._base = zygote.base * (2 if examiner else 1)
         self.cpu = self._billed = 0.0
         self.memory = 0
         self._wall = limits.time * _WALL_FACTOR + _WALL_EXTRA_S
         self.restart()
+
+    def program(self) -> int:
+        """Process id of the program. Raises Lost."""
+        self._program = self._program or self._zygote.program()
+        return self._program
+
+    def pids(self) -> list[int]:
+        """The processes that are known to be the program's, and its examiner. Raises Lost."""
+        return [self.program(), *([self._examiner] if self._examiner else [])]
 
     def restart(self) -> None:
         """A new test begins."""
@@ -258,7 +277,6 @@ class _Watch:
 
     def finish(self, report: Report) -> None:
         """Write the clocks into a report."""
-        self.cpu = max(self.cpu, sum(map(processes.cpu_seconds, self._pids)))
         report.cpu = self.cpu - self._billed
         report.seconds = report.cpu + self.idle
         report.memory, report.alarmed = self.memory, self.alarmed
@@ -268,7 +286,7 @@ class _Watch:
         now = time.monotonic()
         if now < self._next:
             return False
-        usage = processes.sample(self._pids, self._readable, self._zygote)
+        usage = processes.sample(self.pids(), self._readable, self._zygote.pid)
         if usage.asleep and usage.cpu - self.cpu < 0.5 * (now - self._last):
             self.idle += now - self._last
         self.cpu = max(self.cpu, usage.cpu)
@@ -298,7 +316,7 @@ class _Watch:
     def _exact_memory(self, memory: int) -> int:
         # Pages shared after a fork were counted once a process: ask precisely before judging.
         try:
-            pids = processes.descendants(self._zygote)
+            pids = processes.descendants(self._zygote.pid)
             if len(pids) > 1:
                 return sum(processes.shared_bytes(pid) for pid in pids)
         except OSError:

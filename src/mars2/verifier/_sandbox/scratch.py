@@ -73,7 +73,7 @@ class Scratch:
             if (
                 self._counts() == self._free
                 and self._marks() == self._clean
-                and not os.listdir(self.folder)
+                and (self._private or not os.listdir(self.folder))
             ):
                 return
         except OSError:
@@ -113,6 +113,8 @@ class Scratch:
         """Change when entries of the private roots, or the folder itself, are exchanged."""
         info = os.stat(self.folder, follow_symlinks=False)
         marks = [info.st_ino, info.st_mode, info.st_uid]
+        if self._private:
+            marks.append(info.st_size)  # on tmpfs: how many entries it has
         marks += [os.stat(root).st_ctime_ns for root in self._roots]
         marks += [os.stat(path).st_ctime_ns for path in self._fickle]
         return tuple(marks)

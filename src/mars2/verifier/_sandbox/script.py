@@ -32,8 +32,9 @@ def run(job: Job, answers: Answers) -> int:
     if code is None:
         return 1
     gc.enable()
+    teardown = any(word in job.source for word in _TEARDOWN)
     if job.apart:
-        return _run(code, job, answers)
+        return _run(code, job, answers, teardown)
     streams = sys.stdin, sys.stdout, sys.stderr
     touched = any(word in job.source for word in _STREAMS)
     limit = 1000 + program.stack_depth() + 1
@@ -52,7 +53,7 @@ def run(job: Job, answers: Answers) -> int:
             sys.stdin, sys.stdout, sys.stderr = streams
             streams[0].seek(0)
         sys.setrecursionlimit(limit)
-        _run(code, job, answers)
+        _run(code, job, answers, teardown)
     return 0
 
 
@@ -72,7 +73,7 @@ def _new_streams() -> None:
     program.stream("stderr", 2)
 
 
-def _run(code: CodeType, job: Job, answers: Answers) -> int:
+def _run(code: CodeType, job: Job, answers: Answers, teardown: bool) -> int:
     """One test: run, end as the interpreter would, answer. Returns the exit status."""
     space = program.module("__main__", job.path, builtins)
     space.update(__cached__=None, __annotations__={})
@@ -99,7 +100,7 @@ def _run(code: CodeType, job: Job, answers: Answers) -> int:
         del report
     if job.apart:
         program.count_threads(job, answers)
-    status = _finish(job, space, status)
+    status = _finish(job, space, status, teardown)
     if not job.apart and not _send_output(job, answers):
         return status
     if status == 0:
@@ -121,7 +122,7 @@ def _send_output(job: Job, answers: Answers) -> bool:
         data = os.pread(OUTPUT, size, 0)
         os.ftruncate(OUTPUT, 0)
         os.lseek(OUTPUT, 0, os.SEEK_SET)
-        answers.send(b"T", data)
+        answers.hold(b"T", data)
     return True
 
 
@@ -144,7 +145,7 @@ def _exit_status(error: SystemExit) -> int:
     return 1
 
 
-def _finish(job: Job, space: dict[str, Any], status: int) -> int:
+def _finish(job: Job, space: dict[str, Any], status: int, teardown: bool) -> int:
     """What the interpreter does at its end: threads, atexit, finalisers, flush."""
     streams = (sys.stdout, sys.__stdout__)
     try:
@@ -155,7 +156,7 @@ def _finish(job: Job, space: dict[str, Any], status: int) -> int:
         pass
     if not _flush(sys.stdout):
         status = status or 120
-    if any(word in job.source for word in _TEARDOWN):
+    if teardown:
         for private in (True, False):
             for name in list(space):
                 if name != "__builtins__" and (name[:1] == "_" and name[:2] != "__") is private:

@@ -47,7 +47,6 @@ _FATAL: dict[str, Numbers] = {
     "userfaultfd": (323, 282),
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
     "kexec_load": (246, 104),
     "kexec_file_load": (320, 294),
     "init_module": (175, 105),
@@ -157,6 +156,7 @@ _CHECKED: dict[str, Numbers] = {
     "prlimit64": (302, 261),
     "sched_setaffinity": (203, 122),
     "setpriority": (141, 140),
+    "io_uring_register": (427, 427),
 }
 _SIGNALS: dict[str, Numbers] = {
     "kill": (62, 129),
@@ -164,6 +164,7 @@ _SIGNALS: dict[str, Numbers] = {
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
 }
+_RING: dict[str, Numbers] = {"io_uring_register": (427, 427)}
 _MEMORY_FILES: dict[str, Numbers] = {"memfd_create": (319, 279), "memfd_secret": (447, 447)}
 _BLIND_SIGNALS: dict[str, Numbers] = {"tkill": (200, 130), "pidfd_send_signal": (424, 424)}
 
@@ -212,6 +213,8 @@ def _body(name: str) -> list[Instruction]:
         return _refuse_if([_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP], 1)
     if name == "fcntl":
         return _refuse_if([_F_SETOWN, _F_SETOWN_EX], 1)
+    if name == "io_uring_register":  # only to hold pages and let them go: see `pages`
+        return [*_unless([0, 1], 1), _give(_ALLOW)]
     if name == "setpriority":
         return [*_unless([0], 1), *_refuse_if([_PRIO_USER], 0)]
     return [*_unless([0], 0), _give(_ALLOW)]  # prlimit64, sched_setaffinity: of itself only
@@ -298,6 +301,7 @@ def for_zygote() -> Filter:
     """
     column, arch = _place()
     refused = {numbers[column]: [_give(_REFUSE)] for numbers in _MEMORY_FILES.values()}
+    refused[_RING["io_uring_register"][column]] = [_give(_KILL)]
     return Filter(_assemble({n: a for n, a in refused.items() if n is not None}, arch, 0))
 
 

@@ -1,6 +1,6 @@
 """The fork server: takes jobs from its socket, forks one program at a time, reports.
 
-Messages to it: "job" (limits, entry, profile; the source), "run" (kind; the tests of one new
+Messages to it: "run" (limits, entry, profile, kind of tests; the source and the tests of one new
 process), "stop" (kill that process). From it: "hello" (which walls stand) and "report"s, of which
 the last one of each "run" has `final` set: then nothing of the program is left alive or on
 disk.
@@ -15,7 +15,8 @@ import os
 import random
 import signal
 import socket
-from dataclasses import replace
+import sys
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
@@ -25,9 +26,11 @@ from . import (
     frames,
     isolation,
     official,
+    pages,
     prelude,
     processes,
     program,
+    samples,
     walls,
     zygote,
 )
@@ -64,6 +67,14 @@ def start(sock: socket.socket, level: isolation.Level, settings: walls.Settings)
     os._exit(0)
 
 
+@dataclass(frozen=True)
+class _Submission:
+    source: bytes
+    profile: str
+    entry: str
+    limits: isolation.Limits
+
+
 class _Server:
     def __init__(
         self, sock: socket.socket, level: isolation.Level, settings: walls.Settings
@@ -73,18 +84,21 @@ class _Server:
             importlib.import_module(f"{__package__}.{name}")
         for name in _WARM:
             importlib.import_module(name)
+        sys.dont_write_bytecode = True  # of what programs import
         self._walls = walls.Walls(level, settings)
         program.make_streams()
         prelude.names()
-        _warm_up()
+        samples.warm_up()
         random.seed(0)  # all programs begin alike
         self._ready: set[str] = set()
         if not self._walls.alone:
             signal.signal(signal.SIGTERM, self._on_term)
-        self._job: dict[str, Any] = {}
         self._fds = channel.Channel(self._walls.uid)
         self._zygote = zygote.Zygote(
-            self._fds, self._walls.enter_zygote, lambda: program.become(self._walls)
+            self._fds,
+            self._walls.pins,
+            self._walls.enter_zygote,
+            lambda: program.become(self._walls),
         )
         self._start_zygote()
         hello = {"op": "hello", "active": level.active, "missing": level.missing}
@@ -93,7 +107,27 @@ class _Server:
     def _start_zygote(self) -> None:
         gc.collect()
         gc.freeze()
+        self._zygote.written = self._written()
         self._zygote.start()
+
+    def _written(self) -> list[pages.Range]:
+        """What programs write, as the samples show it."""
+        null = self._fds.theirs[channel.NULL]
+
+        def settle(fd: int) -> int:
+            self._fds.settle(null, fd)
+            return channel.STATUS
+
+        found = []
+        for kind, source, entry, tests in samples.samples():
+            profile = "lcb" if "lcb" in self._ready else "native"
+            limits = isolation.Limits(5.0, 1 << 30, 1 << 20, 0)
+            self._lay_out(_Submission(source, profile, entry, limits), kind, tests, False)
+            os.write(self._fds.ack, b"a" * len(tests))  # it shall wait for nobody
+            found.append(pages.written(settle, lambda: program.work(self._walls)))
+            self._walls.scratch.clean()
+        self._fds.reset()
+        return pages.common(found, 2)
 
     def _on_term(self, _number: int, _frame: FrameType | None) -> None:
         # The launcher died (its parent was killed): leave nothing behind.
@@ -109,10 +143,9 @@ class _Server:
         try:
             while (message := frames.receive(self._sock)) is not None:
                 head, blobs = message
-                if head["op"] == "job":
+                if head["op"] == "run":
                     self._begin(head, bytes(blobs[0]))
-                elif head["op"] == "run":
-                    self._run(head["kind"], blobs)
+                    self._run(head["kind"], blobs[1:])
                     message.wipe()
                 # a "stop" that finds nothing running came after the end: nothing to do
         except ConnectionError:
@@ -120,10 +153,8 @@ class _Server:
         self._close()
 
     def _begin(self, head: dict[str, Any], source: bytes) -> None:
-        self._job = {"source": source, "profile": head["profile"], "entry": head["entry"]}
-        self._limits = isolation.Limits(
-            head["time"], head["memory"], head["output"], head["processes"]
-        )
+        limits = isolation.Limits(head["time"], head["memory"], head["output"], head["processes"])
+        self._submission = _Submission(source, head["profile"], head["entry"], limits)
         if head["profile"] == "lcb":
             self._prepare("lcb", official.prepare)
         for name in _HEAVY:
@@ -165,76 +196,51 @@ class _Server:
                 process.go_on()
 
     def _fork(self, kind: str, tests: list[memoryview]) -> tuple[Program, int, bool]:
-        source, limits = self._job["source"], self._limits
-        native = self._job["profile"] == "native" and kind != "assertion"
-        apart = native and any(word in source for word in _APART)
+        own = self._submission
+        native = own.profile == "native" and kind != "assertion"
+        apart = native and any(word in own.source for word in _APART)
         tests = tests[:1] if apart else tests
-        whole = replace(limits, time=limits.time * len(tests))
-        prepared = self._walls.before_fork(whole)
-        self._fds.reset()
-        path = self._walls.scratch.put_program(source)
+        inputs = [] if kind == "assertion" else [bytes(test) for test in tests]
+        prepared = self._lay_out(own, kind, inputs, apart)
         exam = None
         if kind == "assertion":
             exam = examination.Examination(
-                self._walls, self._fds, tests[0], self._job["entry"], limits.output, prepared
+                self._walls, self._fds, tests[0], own.entry, own.limits.output, prepared
             )
+        own_output = kind == "stdin" and apart
+        quirks = own.profile == "lcb" and kind != "assertion"
+        process = Program(
+            self._walls, self._zygote, self._fds, own.limits, len(tests), own_output, quirks, exam
+        )
+        return process, len(tests), apart
+
+    def _lay_out(
+        self, submission: _Submission, kind: str, tests: list[bytes], apart: bool
+    ) -> walls.Prepared:
+        """Put everything where the next program's process finds it. Returns its limits."""
+        limits = submission.limits
+        whole = replace(limits, time=limits.time * max(1, len(tests)))
+        prepared = self._walls.before_fork(whole)
+        self._fds.reset()
         job = program.Job(
-            **self._job,
+            profile=submission.profile,
             kind=kind,
-            path=path,
-            tests=[] if exam else [bytes(test) for test in tests],
+            source=submission.source,
+            entry=submission.entry,
+            path=self._walls.scratch.put_program(submission.source),
+            tests=tests,
             apart=apart,
             output=limits.output,
             processes=limits.processes,
             prepared=prepared,
         )
-        own_output = kind == "stdin" and apart
-        if own_output:
-            _write(self._fds.input, bytes(tests[0]))
+        if kind == "stdin" and apart:
+            _write(self._fds.input, tests[0])
         _write(self._fds.job, job.dump())
-        quirks = self._job["profile"] == "lcb" and kind != "assertion"
-        process = Program(
-            self._walls, self._zygote, self._fds, limits, len(tests), own_output, quirks, exam
-        )
-        return process, len(tests), apart
+        return prepared
 
 
 def _write(file: int, data: bytes) -> None:
     view, done = memoryview(data), 0
     while done < len(view):
         done += os.pwrite(file, view[done:], done)
-
-
-_SAMPLE = """
-import sys
-from collections import defaultdict, deque
-
-class Solution:
-    def solve(self, n: int, rows: list) -> str:
-        seen, best = {}, 0
-        for i, x in enumerate(sorted(rows, key=lambda y: -y)):
-            if x % 2 == 0 and i not in seen:
-                seen[i] = [j for j in range(n) if j != x]
-            elif not seen:
-                best = max(best, x)
-        try:
-            return " ".join(map(str, rows)) + f"{best:>3}"
-        except (ValueError, KeyError) as error:
-            raise RuntimeError("no") from error
-
-def main():
-    data = "3 1 2".split()
-    n, *rest = map(int, data)
-    while rest:
-        rest.pop()
-    return Solution().solve(n, [1, 2]), defaultdict(int), deque()
-
-if __name__ == "__main__":
-    main()
-"""
-
-
-def _warm_up() -> None:
-    """What the interpreter sets up on first use, so that programs do not each pay for it."""
-    for _ in range(3):
-        exec(compile(_SAMPLE, "sample", "exec", dont_inherit=True), {"__name__": "__main__"})

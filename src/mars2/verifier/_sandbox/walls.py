@@ -14,7 +14,7 @@ import resource
 import signal
 from dataclasses import dataclass, field
 
-from . import isolation, landlock, linux, paths, root, seccomp
+from . import isolation, landlock, linux, pages, paths, root, seccomp
 from .scratch import Scratch
 
 
@@ -69,7 +69,9 @@ class Walls:
         self._inherited = False  # the rules of Landlock stand in the server already
         self._ruleset = self._make_rules(needs)
         self._own_filter = False
+        self._prepared: dict[tuple[isolation.Limits, int], Prepared] = {}  # the last one
         self._ended = 0  # processes that the control group lost
+        self.pins = pages.Pins()
         self._filter()
         os.chdir("/")
 
@@ -193,7 +195,10 @@ class Walls:
         """Worked out in the server, so that a program's process has little to do: see `confine`."""
         if self.level.group is not None:
             self.level.group.limit(limits.memory, limits.processes + 2)
-        return isolation.rlimits(limits, self._process_base())
+        wanted = limits, self._process_base()
+        if wanted not in self._prepared:
+            self._prepared = {wanted: isolation.rlimits(*wanted)}
+        return self._prepared[wanted]
 
     def confine(self, prepared: Prepared) -> None:
         """In a program's process, before its code: no way back. Raises OSError."""

@@ -12,10 +12,11 @@ import gc
 import os
 import select
 import struct
+import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from . import channel, processes
+from . import channel, pages, processes
 
 _STARTED = struct.Struct("=i")  # process id
 _ENDED = struct.Struct("=idq")  # wait status, CPU seconds, peak resident bytes
@@ -34,24 +35,32 @@ class Zygote:
     """The server's handle on its zygote."""
 
     def __init__(
-        self, fds: channel.Channel, lock: Callable[[], None], become: Callable[[], NoReturn]
+        self,
+        fds: channel.Channel,
+        pins: pages.Pins,
+        lock: Callable[[], None],
+        become: Callable[[], NoReturn],
     ) -> None:
         """`lock` is called in the zygote, `become` in each forked program.
 
-        `base` are the resident bytes that every program starts with.
+        `base` are the resident bytes that every program starts with, `written` the memory that
+        programs write, to be copied at each fork.
         """
-        self._fds, self._lock, self._become = fds, lock, become
+        self._fds, self._lock, self._become, self._pins = fds, lock, become, pins
+        self.written: list[pages.Range] = []
         self.pid = self.base = 0
         self._go = self._status = -1
 
     def start(self) -> None:
         """Fork it. There may be none alive."""
         self._close()
+        self._pins.let_go()
         go, self._go = os.pipe2(os.O_CLOEXEC)
         self._status, status = os.pipe2(os.O_CLOEXEC)
         self.pid = os.fork()
         if self.pid == 0:
             try:
+                self._pins.hold(self.written)
                 self._fds.settle(go, status)
                 self._lock()
                 gc.disable()  # until a program's own code runs
@@ -72,27 +81,39 @@ class Zygote:
         """A descriptor that is readable when a program has ended, or the zygote itself."""
         return self._status
 
-    def fork(self) -> int:
-        """Process id of a new program. Raises Lost."""
+    def fork(self) -> None:
+        """Start a program. Raises Lost."""
+        os.ftruncate(self._fds.started, 0)
         try:
             os.write(self._go, b"g")
         except BrokenPipeError:
             raise Lost from None
-        (pid,) = self._read(_STARTED)
-        return int(pid)
+
+    def program(self) -> int:
+        """Process id of the program that was started last. Raises Lost.
+
+        Not asked for short ones: to be told would cost each of them a change of processes.
+        """
+        give_up, over = time.monotonic() + _ANSWER_S, False
+        while not (data := os.pread(self._fds.started, _STARTED.size, 0)):
+            if over or time.monotonic() > give_up:
+                raise Lost
+            over = self.over(0.001)
+        return int(_STARTED.unpack(data)[0])
+
+    def over(self, seconds: float) -> bool:
+        """True as soon as the program has ended, or the zygote; False after that time."""
+        return bool(select.select([self._status], [], [], seconds)[0])
 
     def ended(self) -> tuple[int, float, int]:
         """How the program ended: wait status, CPU seconds, peak resident bytes. Raises Lost."""
-        status, cpu, peak = self._read(_ENDED)
-        return status, cpu, peak
-
-    def _read(self, what: struct.Struct) -> tuple[Any, ...]:
-        if not select.select([self._status], [], [], _ANSWER_S)[0]:
+        if not self.over(_ANSWER_S):
             raise Lost  # a program of the same user stopped it
-        data = os.read(self._status, what.size)  # written at once: all of it or the end
-        if len(data) < what.size:
+        data = os.read(self._status, _ENDED.size)  # written at once: all of it or the end
+        if len(data) < _ENDED.size:
             raise Lost
-        return what.unpack(data)
+        status, cpu, peak = _ENDED.unpack(data)
+        return status, cpu, peak
 
 
 def _serve(become: Callable[[], NoReturn]) -> NoReturn:
@@ -100,7 +121,7 @@ def _serve(become: Callable[[], NoReturn]) -> NoReturn:
         pid = _fork()
         if pid == 0:
             become()
-        os.write(channel.STATUS, _STARTED.pack(pid))
+        os.pwrite(channel.STARTED, _STARTED.pack(pid), 0)
         _, status, usage = os.wait4(pid, 0)
         peak = usage.ru_maxrss * 1024
         os.write(channel.STATUS, _ENDED.pack(status, usage.ru_utime + usage.ru_stime, peak))
