@@ -21,6 +21,8 @@ _CONTEXT = decimal.Context(
     Emin=decimal.MIN_EMIN,
     traps=[decimal.InvalidOperation],
 )
+_JSON = json.JSONDecoder()
+_EXACT = frozenset({int, str, bool, type(None)})  # equal means equal, whatever is nested
 
 
 def outputs_match(expected: str, actual: str) -> bool:
@@ -66,7 +68,7 @@ def decode_result(data: bytes) -> Any:
     Builds exact built-in types only. Raises ValueError if the bytes are malformed.
     """
     try:
-        return _decode(json.loads(data))
+        return _decode(_JSON.decode(data.decode()))
     except (TypeError, KeyError, RecursionError, ArithmeticError, IndexError) as error:
         raise ValueError(f"malformed result: {error}") from None
 
@@ -104,6 +106,9 @@ def results_match(expected: Any, actual: Any) -> bool:
         actual = list(actual)
     if type(expected) is tuple:
         expected = list(expected)
+    if type(expected) is type(actual) is list:
+        if _EXACT.issuperset(map(type, expected)) and _EXACT.issuperset(map(type, actual)):
+            return bool(expected == actual)
     return _equal(expected, actual)
 
 

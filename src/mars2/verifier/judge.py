@@ -136,8 +136,8 @@ def _shown(test: StdinTest | FunctionalTest | AssertionTest, entry: str) -> dict
     return {"input": cut(test.program)}
 
 
-def _failure(ran: Ran, limits: Limits) -> dict[str, Any] | None:
-    """What went wrong whatever the answer was; None if nothing did."""
+def _failure(ran: Ran, limits: Limits, timed: bool = True) -> dict[str, Any] | None:
+    """What went wrong whatever the answer was; None if nothing did. `timed`: CPU time counts."""
     if ran.killed in ("cpu", "idle", "wall"):
         return {"status": Status.TIME_LIMIT, "limit": limits.text(ran.killed)}
     if ran.killed in ("memory", "output"):
@@ -150,7 +150,7 @@ def _failure(ran: Ran, limits: Limits) -> dict[str, Any] | None:
         return {"status": Status.MEMORY_LIMIT, "limit": limits.text("memory"), **_told(error)}
     if ran.memory > limits.memory:
         return {"status": Status.MEMORY_LIMIT, "limit": limits.text("memory")}
-    if ran.cpu > limits.time_s + _TIME_SLACK_S or ran.exit == -signal.SIGXCPU:
+    if (timed and ran.cpu > limits.time_s + _TIME_SLACK_S) or ran.exit == -signal.SIGXCPU:
         return {"status": Status.TIME_LIMIT, "limit": limits.text("cpu")}
     if error is not None:
         if error["stage"] == "compile":

@@ -12,7 +12,7 @@ from __future__ import annotations
 import decimal
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -66,7 +66,7 @@ def judge(
         # It caught the alarm's exception and went on: over the limit all the same.
         outcome, told = _TIMED_OUT, {"status": Status.TIME_LIMIT, "limit": limits.text("cpu")}
     elif told["status"] is Status.PASSED:
-        failed = native._failure(replace(ran, cpu=0.0), limits)  # time is the alarm's matter
+        failed = native._failure(ran, limits, timed=False)  # time is the alarm's matter
         outcome, told = (outcome, told) if failed is None else (_DIED, failed)
     shown = native._shown(test, entry)
     return TestVerdict(**{**shown, "seconds": round(ran.seconds, 4), **told}), outcome

@@ -20,6 +20,7 @@ _KINDS: dict[type, str] = {
     **{type(None): "null", bool: "bool", int: "int", float: "float", str: "str"},
     **{list: "list", dict: "dict"},
 }
+_JSON = json.JSONDecoder(parse_constant=float)
 _NAN = float("nan")
 """Stands for the one NaN object of `json`, as results and expected values hold it."""
 
@@ -56,7 +57,7 @@ class Foreign:
 def decode(data: bytes) -> tuple[Any, str]:
     """The value, and what making a text of it does: "", "raises" or "dies". Raises ValueError."""
     try:
-        value, state = json.loads(data, parse_constant=float), ""
+        value, state = _JSON.decode(data.decode()), ""
         if type(value) is dict and value["t"] == "odd":
             value, state = value["v"]
         return _decode(value), str(state)

@@ -18,8 +18,9 @@ from mars2.verifier._sandbox.walls import Settings
 
 # Compiled once and not in every worker: what compiling leaves in memory makes each fork dearer.
 _BOOT = (
-    "import sys; sys.dont_write_bytecode = False; sys.path.insert(0, sys.argv[1]); from _sandbox import launcher, walls; "
-    "sys.path.pop(0); launcher.main(int(sys.argv[2]), walls.Settings.parse(sys.argv[3]))"
+    "import sys; sys.dont_write_bytecode = False; sys.path.insert(0, sys.argv[1]); "
+    "from _sandbox import launcher, walls; sys.path.pop(0); "
+    "launcher.main(int(sys.argv[2]), walls.Settings.parse(sys.argv[3]))"
 )
 _FOLDER = str(Path(__file__).resolve().parent)
 _START_S = 60.0  # a cold disk on a loaded machine; a hang, not a slow start, is what it ends

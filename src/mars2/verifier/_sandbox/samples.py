@@ -57,6 +57,14 @@ def main():
     print("%d %s" % (best, "YES" if best > n else "NO"))
 main()
 """
+_FUNCTION = """
+def solve(n, rows):
+    for j in range(len(rows)):
+        for i in range(j):
+            if rows[i] + rows[j] == n * 2:
+                return [i, j]
+    return []
+"""
 _INPUT = ["4\n3 1 2 5\n", "3\n7 7 7\n", "5\n1 2 3 4 5\n"]
 _ARGUMENTS = [marshal.dumps((n, [n, 2, 9, 4])) for n in (3, 4, 5)]
 
@@ -64,12 +72,13 @@ Sample = tuple[str, bytes, str, list[bytes]]  # kind, source, entry, tests
 
 
 def samples() -> list[Sample]:
-    """What stands for most programs: what two of them write, the others do too."""
+    """Two of each kind: what both write, all programs of that kind do."""
     inputs = [text.encode() for text in _INPUT]
     return [
         ("stdin", _LINES.encode(), "", inputs),
         ("stdin", _READ.encode(), "", inputs),
         ("functional", SCRIPT.encode(), "solve", _ARGUMENTS),
+        ("functional", _FUNCTION.encode(), "solve", _ARGUMENTS),
     ]
 
 
