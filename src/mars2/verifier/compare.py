@@ -106,9 +106,9 @@ def results_match(expected: Any, actual: Any) -> bool:
         actual = list(actual)
     if type(expected) is tuple:
         expected = list(expected)
-    if type(expected) is type(actual) is list:
-        if _EXACT.issuperset(map(type, expected)) and _EXACT.issuperset(map(type, actual)):
-            return bool(expected == actual)
+    flat = type(expected) is type(actual) is list
+    if flat and _EXACT.issuperset(map(type, expected)) and _EXACT.issuperset(map(type, actual)):
+        return bool(expected == actual)
     return _equal(expected, actual)
 
 
