@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import random
 import sys
 from typing import Any, Self
 
@@ -48,9 +49,13 @@ class Verifier:
                 f"verifier.backend is {self.config.backend!r}: local, bwrap, or the http:// URL of "
                 "a SandboxFusion server (opened by make_verifier)"
             )
-        settings = Settings(without, exposed(self.config.packages))
+        packages = exposed(self.config.packages)
         prefix = bwrap.command() if self.config.backend == "bwrap" else ()
-        self._workers = [Worker(settings, python, prefix) for _ in range(self.config.workers)]
+        first = random.randrange(1 << 16)  # not every verifier of a machine on the same CPUs
+        self._workers = [
+            Worker(Settings(without, packages, first + index), python, prefix)
+            for index in range(self.config.workers)
+        ]
         self._python = sys.version if python == sys.executable else python
         self.cache = VerdictCache(self.config.cache)
         """Verdicts of identical jobs, by `config.cache`."""

@@ -252,7 +252,7 @@ class _Watch:
         self._examiner, self._program = examiner, 0
         self._base = zygote.base * (2 if examiner else 1)
         self.cpu = self._billed = 0.0
-        self.memory = 0
+        self.memory, self._released = 0, False
         self._wall = limits.time * _WALL_FACTOR + _WALL_EXTRA_S
         self.restart()
 
@@ -286,6 +286,9 @@ class _Watch:
         now = time.monotonic()
         if now < self._next:
             return False
+        if not self._released:
+            self._zygote.release()
+            self._released = True
         usage = processes.sample(self.pids(), self._readable, self._zygote.pid)
         if usage.asleep and usage.cpu - self.cpu < 0.5 * (now - self._last):
             self.idle += now - self._last

@@ -154,7 +154,6 @@ _CHECKED: dict[str, Numbers] = {
     "ioctl": (16, 29),
     "fcntl": (72, 25),
     "prlimit64": (302, 261),
-    "sched_setaffinity": (203, 122),
     "setpriority": (141, 140),
     "io_uring_register": (427, 427),
 }
@@ -164,6 +163,7 @@ _SIGNALS: dict[str, Numbers] = {
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
 }
+_AFFINITY: dict[str, Numbers] = {"sched_setaffinity": (203, 122)}
 _RING: dict[str, Numbers] = {"io_uring_register": (427, 427)}
 _MEMORY_FILES: dict[str, Numbers] = {"memfd_create": (319, 279), "memfd_secret": (447, 447)}
 _BLIND_SIGNALS: dict[str, Numbers] = {"tkill": (200, 130), "pidfd_send_signal": (424, 424)}
@@ -217,7 +217,7 @@ def _body(name: str) -> list[Instruction]:
         return [*_unless([0, 1], 1), _give(_ALLOW)]
     if name == "setpriority":
         return [*_unless([0], 1), *_refuse_if([_PRIO_USER], 0)]
-    return [*_unless([0], 0), _give(_ALLOW)]  # prlimit64, sched_setaffinity: of itself only
+    return [*_unless([0], 0), _give(_ALLOW)]  # prlimit64: of itself only
 
 
 def _decide(cases: Sequence[tuple[int, list[Instruction]]]) -> list[Instruction]:
@@ -302,6 +302,7 @@ def for_zygote() -> Filter:
     column, arch = _place()
     refused = {numbers[column]: [_give(_REFUSE)] for numbers in _MEMORY_FILES.values()}
     refused[_RING["io_uring_register"][column]] = [_give(_KILL)]
+    refused[_AFFINITY["sched_setaffinity"][column]] = [*_unless([0], 0), _give(_ALLOW)]
     return Filter(_assemble({n: a for n, a in refused.items() if n is not None}, arch, 0))
 
 

@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any
 
 from . import (
+    affinity,
     channel,
     examination,
     frames,
@@ -97,6 +98,7 @@ class _Server:
         self._zygote = zygote.Zygote(
             self._fds,
             self._walls.pins,
+            affinity.Home(settings.place),
             self._walls.enter_zygote,
             lambda: program.become(self._walls),
         )

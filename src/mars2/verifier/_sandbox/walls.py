@@ -25,16 +25,19 @@ class Settings:
     without: frozenset[str] = frozenset()
     packages: dict[str, list[str]] = field(default_factory=dict)
     """Site directory → top-level names in it that programs may import."""
+    place: int = 0
+    """Of this server among those of one verifier: see `affinity`."""
 
     @classmethod
     def parse(cls, text: str) -> Settings:
         """From the JSON text on the launcher's command line."""
         fields = json.loads(text)
-        return cls(frozenset(fields["without"]), fields["packages"])
+        return cls(frozenset(fields["without"]), fields["packages"], fields["place"])
 
     def dump(self) -> str:
         """As JSON text for the launcher's command line."""
-        return json.dumps({"without": sorted(self.without), "packages": self.packages})
+        fields = {"without": sorted(self.without), "packages": self.packages, "place": self.place}
+        return json.dumps(fields)
 
 
 Prepared = tuple[isolation.Rlimit, ...]

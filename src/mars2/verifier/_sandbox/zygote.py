@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import channel, pages, processes
+from . import affinity, channel, pages, processes
 
 _STARTED = struct.Struct("=i")  # process id
 _ENDED = struct.Struct("=idq")  # wait status, CPU seconds, peak resident bytes
@@ -38,6 +38,7 @@ class Zygote:
         self,
         fds: channel.Channel,
         pins: pages.Pins,
+        home: affinity.Home,
         lock: Callable[[], None],
         become: Callable[[], NoReturn],
     ) -> None:
@@ -46,7 +47,8 @@ class Zygote:
         `base` are the resident bytes that every program starts with, `written` the memory that
         programs write, to be copied at each fork.
         """
-        self._fds, self._lock, self._become, self._pins = fds, lock, become, pins
+        self._fds, self._lock, self._become = fds, lock, become
+        self._pins, self._home = pins, home
         self.written: list[pages.Range] = []
         self.pid = self.base = 0
         self._go = self._status = -1
@@ -83,6 +85,7 @@ class Zygote:
 
     def fork(self) -> None:
         """Start a program. Raises Lost."""
+        self._home.look(self.pid)
         os.ftruncate(self._fds.started, 0)
         try:
             os.write(self._go, b"g")
@@ -100,6 +103,10 @@ class Zygote:
                 raise Lost
             over = self.over(0.001)
         return int(_STARTED.unpack(data)[0])
+
+    def release(self) -> None:
+        """The program that was started last is not a short one. Raises Lost."""
+        self._home.release(self.program())
 
     def over(self, seconds: float) -> bool:
         """True as soon as the program has ended, or the zygote; False after that time."""
