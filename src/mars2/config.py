@@ -41,6 +41,9 @@ class AgentConfig(_Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"  # "auto": CUDA if there is one, else CPU
     max_batch: int = Field(default=64, gt=0)  # requests answered together
+    # What a million tokens cost, in any currency; see `BudgetConfig`.
+    price_prompt: float = Field(default=0.0, ge=0)
+    price_completion: float = Field(default=0.0, ge=0)
 
 
 class ProblemsConfig(_Section):
@@ -56,13 +59,54 @@ class ProblemsConfig(_Section):
 class SearchConfig(_Section):
     """Tree search (DESIGN §4.1; AB-MCTS, arXiv 2503.04412)."""
 
-    strategy: Literal["ab-mcts", "repeated", "sequential"] = "ab-mcts"
+    strategy: Literal[
+        "ab-mcts", "repeated", "sequential", "mcts", "best-of-n", "debate", "mixture"
+    ] = "ab-mcts"
     nodes: int = Field(default=8, gt=0)  # budget of one tree
     in_flight: int = Field(default=2, gt=0)  # expansions of one tree under way at once
     concurrency: int = Field(default=64, gt=0)  # expansions of all trees under way at once
     arm: Literal["beta", "gaussian"] = "beta"
     agent_choice: Literal["thompson", "node", "ucb1"] = "thompson"
     stop_on_success: bool = False  # end a tree at its first reward of 1
+    # MARS²-T+ (arXiv 2602.07848): at depth d a GEN draw is multiplied by (gamma rho^d)^c, where c
+    # is the number of nodes already generated at depth d + 1.
+    depth_guided: bool = False
+    depth_gamma: float = Field(default=0.98, gt=0, le=1)
+    depth_rho: float = Field(default=0.9, gt=0, le=1)
+    error_feedback: bool = True  # refinement prompts tell what failed
+    branching: int = Field(default=3, gt=0)  # mcts: children of a node
+    exploration: float = Field(default=1.0, ge=0)  # mcts: c of PUCT
+
+
+class BudgetConfig(_Section):
+    """What a search may spend besides `search.nodes`, of one problem and of the whole run.
+
+    Cost is in the currency of the agents' prices. A spent budget starts nothing new; what is
+    under way ends.
+    """
+
+    problem_tokens: int | None = Field(default=None, gt=0)  # prompt and completion
+    problem_seconds: float | None = Field(default=None, gt=0)
+    problem_cost: float | None = Field(default=None, gt=0)
+    nodes: int | None = Field(default=None, gt=0)
+    tokens: int | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
+    cost: float | None = Field(default=None, gt=0)
+    reallocate: bool = False  # what solved problems leave goes to unsolved ones
+
+
+class InferenceConfig(_Section):
+    """How the answer is chosen among the nodes that the public tests cannot tell apart.
+
+    `selector`: "public" by most frequent program text; "agreement" by equal behaviour on
+    generated inputs; "reward-model"; "combined" by the reward model's mean of each group of equal
+    behaviour. A reward model may also be mixed into node rewards (off by default: it was trained
+    on trees that were grown without it).
+    """
+
+    selector: Literal["public", "agreement", "reward-model", "combined"] = "public"
+    reward_model: str | None = None  # directory that `mars2 reward-model train` wrote
+    reward_model_weight: float = Field(default=0.0, ge=0, le=1)
 
 
 class VerifierConfig(_Section):
@@ -153,6 +197,8 @@ class RunConfig(_Section):
     agents: list[AgentConfig] = []
     problems: ProblemsConfig = ProblemsConfig()
     search: SearchConfig = SearchConfig()
+    budget: BudgetConfig = BudgetConfig()
+    inference: InferenceConfig = InferenceConfig()
     verifier: VerifierConfig = VerifierConfig()
     credit: CreditConfig = CreditConfig()
     objective: ObjectiveConfig = ObjectiveConfig()

@@ -208,7 +208,8 @@ class Expansion:
     """What a search strategy asks for: one new node, written by `agent` under `parent_id`.
 
     `parent_id` is None at the root (action "generate"), `depth` is 1 there. Node ids count
-    from 1 in the order in which they were asked for.
+    from 1 in the order in which they were asked for. `references` are other nodes whose
+    programs the writer is shown (debate, mixture).
     """
 
     node_id: int
@@ -216,6 +217,7 @@ class Expansion:
     depth: int
     agent: str
     action: Action
+    references: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
