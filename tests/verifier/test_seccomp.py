@@ -99,8 +99,10 @@ def test_arguments_decide(machine: str) -> None:
     for request in (0x5412, 0x541C, 0x8901, 0x8902, 1 << 32 | 0x5412):
         assert call("ioctl", 0, request) == EPERM
     assert call("fcntl", 0, 8, 1) == call("fcntl", 0, 15, 1) == EPERM
-    assert call("prlimit64", 0, 7) == call("sched_setaffinity", 0) == ALLOW
-    assert call("prlimit64", 1, 7) == call("sched_setaffinity", 1) == EPERM
+    assert call("prlimit64", 0, 7) == ALLOW
+    assert call("prlimit64", 1, 7) == EPERM
+    assert call("io_uring_register", 5, 0) == call("io_uring_register", 5, 1) == ALLOW
+    assert call("io_uring_register", 5, 2) == EPERM
     assert call("setpriority", 0, 0, 5) == call("setpriority", 1, 0, 5) == ALLOW
     assert call("setpriority", 0, 1, 5) == call("setpriority", 2, 0, 5) == EPERM
 
@@ -112,6 +114,18 @@ def test_other_processors_and_calls_of_the_future(machine: str) -> None:
     assert decide(filter, 0, arch=other) == decide(filter, 0, arch=0x40000003) == KILL  # i386
     assert decide(filter, 0x40000000, arch=arch) == decide(filter, 0x4000003B, arch=arch) == KILL
     assert decide(filter, 470, arch=arch) == decide(filter, 0x3FFFFFFF, arch=arch) == ENOSYS
+
+
+def test_what_only_the_server_may(machine: str) -> None:
+    column, arch = PROCESSORS[machine]
+    filter = seccomp.for_zygote()
+    for numbers in seccomp._MEMORY_FILES.values():
+        assert decide(filter, numbers[column] or 0, arch=arch) == EPERM
+    assert decide(filter, seccomp._RING[column] or 0, 5, 0, arch=arch) == KILL
+    affinity = seccomp._AFFINITY[column] or 0
+    assert decide(filter, affinity, 0, arch=arch) == ALLOW
+    assert decide(filter, affinity, 1, arch=arch) == EPERM
+    assert decide(filter, 0, arch=arch) == ALLOW
 
 
 def test_signals_of_one_program(machine: str) -> None:

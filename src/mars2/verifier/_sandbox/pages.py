@@ -35,6 +35,11 @@ class Pins:
         except OSError:
             self._ring = -1
 
+    @property
+    def possible(self) -> bool:
+        """The kernel has io_uring, and this user may have one."""
+        return self._ring >= 0
+
     def hold(self, ranges: list[Range]) -> None:
         """In the zygote: hold its pages in `ranges`, until the server lets go."""
         if self._ring >= 0 and ranges:

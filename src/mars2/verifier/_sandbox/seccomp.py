@@ -163,9 +163,10 @@ _SIGNALS: dict[str, Numbers] = {
     "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
 }
-_AFFINITY: dict[str, Numbers] = {"sched_setaffinity": (203, 122)}
-_RING: dict[str, Numbers] = {"io_uring_register": (427, 427)}
+# The server needs these itself, programs do not.
 _MEMORY_FILES: dict[str, Numbers] = {"memfd_create": (319, 279), "memfd_secret": (447, 447)}
+_RING: Numbers = (427, 427)  # io_uring_register
+_AFFINITY: Numbers = (203, 122)  # sched_setaffinity
 _BLIND_SIGNALS: dict[str, Numbers] = {"tkill": (200, 130), "pidfd_send_signal": (424, 424)}
 
 # All CLONE_NEW*, and CLONE_PARENT, which would make the server's child of the program's.
@@ -297,13 +298,16 @@ def for_server() -> Filter:
 def for_zygote() -> Filter:
     """On top of it in programs and what forks them. Raises OSError.
 
-    No files in memory: they count against no limit. The server needs them, programs do not.
+    No files in memory, which count against no limit; no ring; its own CPUs only.
     """
     column, arch = _place()
-    refused = {numbers[column]: [_give(_REFUSE)] for numbers in _MEMORY_FILES.values()}
-    refused[_RING["io_uring_register"][column]] = [_give(_KILL)]
-    refused[_AFFINITY["sched_setaffinity"][column]] = [*_unless([0], 0), _give(_ALLOW)]
-    return Filter(_assemble({n: a for n, a in refused.items() if n is not None}, arch, 0))
+    rules: dict[Numbers, list[Instruction]] = {
+        **{numbers: [_give(_REFUSE)] for numbers in _MEMORY_FILES.values()},
+        _RING: [_give(_KILL)],
+        _AFFINITY: [*_unless([0], 0), _give(_ALLOW)],
+    }
+    actions = {n: rule for numbers, rule in rules.items() if (n := numbers[column]) is not None}
+    return Filter(_assemble(actions, arch, 0))
 
 
 def for_program(own_pid: int) -> Filter:

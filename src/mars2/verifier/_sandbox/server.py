@@ -101,6 +101,7 @@ class _Server:
             affinity.Home(settings.place),
             self._walls.enter_zygote,
             lambda: program.become(self._walls),
+            self._walls.readable,
         )
         self._start_zygote()
         hello = {"op": "hello", "active": level.active, "missing": level.missing}
@@ -114,6 +115,8 @@ class _Server:
 
     def _written(self) -> list[pages.Range]:
         """What programs write, as the samples show it."""
+        if not (self._walls.readable and self._walls.pins.possible):
+            return []
         null = self._fds.theirs[channel.NULL]
 
         def settle(fd: int) -> int:

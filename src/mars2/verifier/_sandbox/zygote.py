@@ -41,14 +41,15 @@ class Zygote:
         home: affinity.Home,
         lock: Callable[[], None],
         become: Callable[[], NoReturn],
+        readable: bool,
     ) -> None:
-        """`lock` is called in the zygote, `become` in each forked program.
+        """`lock` is called in the zygote, `become` in each forked program; `readable`: /proc is.
 
         `base` are the resident bytes that every program starts with, `written` the memory that
         programs write, to be copied at each fork.
         """
         self._fds, self._lock, self._become = fds, lock, become
-        self._pins, self._home = pins, home
+        self._pins, self._home, self._readable = pins, home, readable
         self.written: list[pages.Range] = []
         self.pid = self.base = 0
         self._go = self._status = -1
@@ -71,7 +72,7 @@ class Zygote:
                 os._exit(1)
         os.close(go)
         os.close(status)
-        self.base = processes.resident(self.pid)
+        self.base = processes.resident(self.pid) if self._readable else 0
 
     def _close(self) -> None:
         for fd in (self._go, self._status):
