@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from . import encode, encode_exact, official_code, official_stdin, program
+from . import encode, encode_exact, official_code, official_stdin, program, samples
 
 INT_DIGITS = 50_000
 RECURSION_LIMIT = 50_000
@@ -83,7 +83,10 @@ def prepare() -> None:
     _module = ModuleType("tmp_sol", "")
     exec(_IMPORTS, _module.__dict__)
     _module.__dict__.update(quit=None, help=None)
-    official_code.compile_stdin("if __name__ == '__main__':\n print(f'{1}')")
+    for _ in range(samples.OFTEN):
+        for source in samples.SOURCES:
+            official_code.compile_stdin(source)
+        encode_exact.exact([1, [2.5, "a"], None, (True, {"k": 1})], 1 << 10)
 
 
 def _null_reader() -> io.TextIOWrapper:
