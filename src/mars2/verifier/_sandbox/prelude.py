@@ -23,13 +23,13 @@ _MODULES = (
 _names: dict[str, Any] = {}
 
 
-def names() -> dict[str, Any]:
-    """The built-in names and those of the prelude.
+def names(anew: bool = False) -> dict[str, Any]:
+    """The built-in names and those of the prelude, among them the standard streams of now.
 
-    Built once, in the fork server after its streams, and not copied by programs: touching every
-    name's reference count would copy the pages they are on.
+    Built in the fork server, and not copied by programs: touching every name's reference count
+    would copy the pages they are on.
     """
-    if not _names:
+    if anew or not _names:
         _names.update(vars(builtins))
         for module_name in ("typing", *_MODULES, "builtins"):
             module = importlib.import_module(module_name)

@@ -28,9 +28,9 @@ from . import (
     isolation,
     official,
     pages,
-    prelude,
     processes,
     program,
+    rehearsal,
     samples,
     walls,
     zygote,
@@ -87,14 +87,12 @@ class _Server:
             importlib.import_module(name)
         sys.dont_write_bytecode = True  # of what programs import
         self._walls = walls.Walls(level, settings)
-        program.make_streams()
-        prelude.names()
-        samples.warm_up()
-        random.seed(0)  # all programs begin alike
         self._ready: set[str] = set()
         if not self._walls.alone:
             signal.signal(signal.SIGTERM, self._on_term)
         self._fds = channel.Channel(self._walls.uid)
+        rehearsal.rehearse(self._fds)
+        random.seed(0)  # all programs begin alike
         self._zygote = zygote.Zygote(
             self._fds,
             self._walls.pins,
