@@ -115,9 +115,9 @@ def judge(
     test: StdinTest | FunctionalTest | AssertionTest, entry: str, ran: Ran, limits: Limits
 ) -> TestVerdict:
     """The verdict of one test."""
-    shown = _shown(test, entry)
+    shown = shown_of(test, entry)
     shown["seconds"] = round(ran.seconds, 4)
-    failed = _failure(ran, limits)
+    failed = failure_of(ran, limits)
     if failed is not None:
         return TestVerdict(**{**shown, **failed})
     if isinstance(test, StdinTest):
@@ -125,10 +125,10 @@ def judge(
     if isinstance(test, FunctionalTest):
         return TestVerdict(**{**shown, **_returned(test, ran)})
     passed = ran.answer is not None and ran.answer[0] == "X"
-    return TestVerdict(**{**shown, **({"status": Status.PASSED} if passed else _ended(ran))})
+    return TestVerdict(**{**shown, **({"status": Status.PASSED} if passed else ended_as(ran))})
 
 
-def _shown(test: StdinTest | FunctionalTest | AssertionTest, entry: str) -> dict[str, Any]:
+def shown_of(test: StdinTest | FunctionalTest | AssertionTest, entry: str) -> dict[str, Any]:
     if isinstance(test, StdinTest):
         return {"input": cut(test.input), "expected": cut(test.expected)}
     if isinstance(test, FunctionalTest):
@@ -136,7 +136,7 @@ def _shown(test: StdinTest | FunctionalTest | AssertionTest, entry: str) -> dict
     return {"input": cut(test.program)}
 
 
-def _failure(ran: Ran, limits: Limits, timed: bool = True) -> dict[str, Any] | None:
+def failure_of(ran: Ran, limits: Limits, timed: bool = True) -> dict[str, Any] | None:
     """What went wrong whatever the answer was; None if nothing did. `timed`: CPU time counts."""
     if ran.killed in ("cpu", "idle", "wall"):
         return {"status": Status.TIME_LIMIT, "limit": limits.text(ran.killed)}
@@ -147,31 +147,31 @@ def _failure(ran: Ran, limits: Limits, timed: bool = True) -> dict[str, Any] | N
         return {"status": Status.OUTPUT_LIMIT, "limit": limits.text("output")}
     error = ran.error()
     if error is not None and error["memory"] and error["stage"] != "compile":
-        return {"status": Status.MEMORY_LIMIT, "limit": limits.text("memory"), **_told(error)}
+        return {"status": Status.MEMORY_LIMIT, "limit": limits.text("memory"), **told_by(error)}
     if ran.memory > limits.memory:
         return {"status": Status.MEMORY_LIMIT, "limit": limits.text("memory")}
     if (timed and ran.cpu > limits.time_s + _TIME_SLACK_S) or ran.exit == -signal.SIGXCPU:
         return {"status": Status.TIME_LIMIT, "limit": limits.text("cpu")}
     if error is not None:
         if error["stage"] == "compile":
-            return {"status": Status.COMPILE_ERROR, **_told(error)}
+            return {"status": Status.COMPILE_ERROR, **told_by(error)}
         # A test program's own assertion is a wrong answer; one in the submission is its crash.
         wrong = error["in_tests"] and error["type"] == "AssertionError"
         status = Status.WRONG_ANSWER if wrong else Status.RUNTIME_ERROR
-        return {"status": status, "actual": _text(ran.stdout) or None, **_told(error)}
+        return {"status": status, "actual": _text(ran.stdout) or None, **told_by(error)}
     if ran.process_limit or ran.leftovers >= max(limits.processes, 1):
         return {"status": Status.RUNTIME_ERROR, "limit": limits.text("processes")}
     if ran.exit is not None and ran.exit != 0:
-        return {**_ended(ran), "actual": _text(ran.stdout) or None}
+        return {**ended_as(ran), "actual": _text(ran.stdout) or None}
     return None
 
 
-def _told(error: dict[str, Any]) -> dict[str, Any]:
+def told_by(error: dict[str, Any]) -> dict[str, Any]:
     message = error["message"] or error["type"]
     return {"exception": cut(message, 1000), "traceback": cut(error["traceback"])}
 
 
-def _ended(ran: Ran) -> dict[str, Any]:
+def ended_as(ran: Ran) -> dict[str, Any]:
     """A runtime error that only the process's end tells of."""
     if ran.exit is not None and ran.exit < 0:
         try:
@@ -196,13 +196,13 @@ def _printed(test: StdinTest, ran: Ran) -> dict[str, Any]:
     if compare.outputs_match(test.expected, actual):
         return {"status": Status.PASSED, **shown}
     if ran.answer is None:
-        return {**_ended(ran), **shown}
+        return {**ended_as(ran), **shown}
     return {"status": Status.WRONG_ANSWER, **shown}
 
 
 def _returned(test: FunctionalTest, ran: Ran) -> dict[str, Any]:
     if ran.answer is None or ran.answer[0] != "R":
-        return _ended(ran)
+        return ended_as(ran)
     try:
         actual = compare.decode_result(ran.answer[1])
     except ValueError:

@@ -66,9 +66,9 @@ def judge(
         # It caught the alarm's exception and went on: over the limit all the same.
         outcome, told = _TIMED_OUT, {"status": Status.TIME_LIMIT, "limit": limits.text("cpu")}
     elif told["status"] is Status.PASSED:
-        failed = native._failure(ran, limits, timed=False)  # time is the alarm's matter
+        failed = native.failure_of(ran, limits, timed=False)  # time is the alarm's matter
         outcome, told = (outcome, told) if failed is None else (_DIED, failed)
-    shown = native._shown(test, entry)
+    shown = native.shown_of(test, entry)
     return TestVerdict(**{**shown, "seconds": round(ran.seconds, 4), **told}), outcome
 
 
@@ -77,7 +77,7 @@ _Judged = tuple[Outcome, dict[str, Any]]
 
 def _judge(test: StdinTest | FunctionalTest, ran: Ran, limits: Limits) -> _Judged:
     if ran.answer is None or ran.killed:
-        failed = native._failure(ran, limits) or native._ended(ran)
+        failed = native.failure_of(ran, limits) or native.ended_as(ran)
         return _DIED, failed
     kind, payload = ran.answer
     error = ran.error()
@@ -94,7 +94,7 @@ def _judge(test: StdinTest | FunctionalTest, ran: Ran, limits: Limits) -> _Judge
 
 
 def _error(error: dict[str, Any], ran: Ran, limits: Limits) -> _Judged:
-    told = native._told(error)
+    told = native.told_by(error)
     if error["stage"] == "call":
         told["actual"] = _text(ran.stdout) or None
         if error["timeout"]:

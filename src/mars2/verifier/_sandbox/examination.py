@@ -33,43 +33,35 @@ class Examination:
         limits: Any,
     ) -> None:
         """`limit`: bytes of a result; `limits`: as `walls.before_fork` gave them."""
+        self._walls, self._fds, self._limits = walls, fds, limits
         self.report = os.memfd_create("report", os.MFD_CLOEXEC)
         self._answers = fds.theirs[channel.SUBJECT_ANSWERS]
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                self._become(walls, fds, tests, entry, limit, limits)
+                self._become(bytes(tests), entry, limit)
             finally:
                 os._exit(1)
         self.pidfd = os.pidfd_open(self.pid)
 
-    def _become(
-        self,
-        walls: Walls,
-        fds: channel.Channel,
-        tests: memoryview,
-        entry: str,
-        limit: int,
-        limits: Any,
-    ) -> NoReturn:
-        requests, answers = fds.examiners
-        keep = (requests, answers, self.report)
+    def _become(self, tests: bytes, entry: str, limit: int) -> NoReturn:
+        keep = (*self._fds.examiners, self.report)
         moved = [os.dup2(fd, 300 + index, inheritable=False) for index, fd in enumerate(keep)]
-        null = fds.theirs[channel.NULL]
+        null = self._fds.theirs[channel.NULL]
         for fd in range(3):
             os.dup2(null, fd)
         os.closerange(3, 300)
         os.closerange(300 + len(keep), 1 << 16)
         os.setsid()
         os.chdir("/")
-        walls.confine_examiner(limits)
+        self._walls.confine_examiner(self._limits)
 
         def report(kind: bytes, payload: bytes) -> None:
             data = program.FRAME.pack(len(payload), b"X" if kind == b"D" else kind) + payload
             while data:
                 data = data[os.write(moved[2], data) :]
 
-        examiner.examine(bytes(tests), moved[0], moved[1], report, entry=entry, output_limit=limit)
+        examiner.examine(tests, moved[0], moved[1], report, entry=entry, output_limit=limit)
         os._exit(0)
 
     def end(self, unhurried: bool) -> float:
