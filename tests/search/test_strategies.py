@@ -8,7 +8,7 @@ from mars2.search import make_strategy
 from mars2.search.seeds import derive
 from mars2.types import Expansion
 
-NAMES = ["ab-mcts", "repeated", "sequential"]
+NAMES = ["ab-mcts", "mcts", "repeated", "best-of-n", "sequential", "debate", "mixture"]
 AGENTS = ["ann", "bob"]
 
 
@@ -129,6 +129,9 @@ def test_restore_gives_the_same_future_without_draws(name):
         (Expansion(2, None, 1, "zoe", "generate"), "zoe"),
         (Expansion(2, 9, 2, "ann", "refine"), "parent 9"),
         (Expansion(2, 1, 5, "ann", "refine"), "depth 5"),
+        (Expansion(2, 1, 2, "ann", "generate"), "action 'generate'"),
+        (Expansion(2, 1, 2, "ann", "refine", (1, 9)), "reference 9"),
+        (Expansion(2, 1, 2, "ann", "refine", (0,)), "reference 0"),
     ],
 )
 def test_restore_refuses_what_does_not_fit(recorded, message):
@@ -140,8 +143,9 @@ def test_restore_refuses_what_does_not_fit(recorded, message):
     assert strategy.statistics() == before
 
 
-def test_repeated_takes_turns_at_the_root():
-    strategy = make("repeated")
+@pytest.mark.parametrize("name", ["repeated", "best-of-n"])
+def test_independent_attempts_take_turns_at_the_root(name):
+    strategy = make(name)
     asked = [strategy.ask() for _ in range(5)]
     assert [e.agent for e in asked] == ["ann", "bob", "ann", "bob", "ann"]
     assert all(e.parent_id is None for e in asked)
@@ -167,6 +171,26 @@ def test_sequential_refines_the_latest_one_at_a_time():
 def test_bad_agents(name, agents):
     with pytest.raises(SearchError, match="agent"):
         make(name, agents)
+
+
+def test_settings_reach_the_strategy():
+    assert make("best-of-n").name == "best-of-n"
+    one = make("mcts", branching=1)
+    assert one.ask().depth == 1
+    assert one.ask() is None  # one place at the root, and it is taken
+    for name in ("ab-mcts", "mcts"):
+        arms = make(name, arm="gaussian", agent_choice="node")
+        parents = {e.parent_id or 0 for e in play(arms)}
+        assert set(arms.statistics()["agent_arms"]) == parents
+        assert all(
+            len(arm) == 4
+            for by_agent in arms.statistics()["agent_arms"].values()
+            for arm in by_agent.values()
+        )
+    plain, guided = make("ab-mcts"), make("ab-mcts", depth_guided=True, depth_gamma=0.5)
+    play(plain)
+    play(guided)
+    assert len(guided.statistics()["children"][0]) < len(plain.statistics()["children"][0])
 
 
 def test_unknown_strategy():

@@ -2,16 +2,23 @@
 
 import copy
 import math
+import os
 import pickle
-from random import Random
+import subprocess
+import sys
+from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mars2.search.arms import BetaArm, GaussianArm
+from mars2.search.arms import BetaArm, GaussianArm, Siblings
+from mars2.search.bandit import ucb1_scores
+from mars2.search.depth import DepthGuide
+from mars2.search.draws import Draws
 from mars2.search.seeds import derive
-from mars2.search.tree import AbMcts, ucb1_scores
+from mars2.search.tree import AbMcts
 
 AGENTS = ("ann", "bob", "cyd")
 
@@ -19,8 +26,9 @@ AGENTS = ("ann", "bob", "cyd")
 class Reference:
     """The rule written down plainly; every statistic is recomputed at every decision."""
 
-    def __init__(self, agents, seed, arm, agent_choice):
+    def __init__(self, agents, seed, arm, agent_choice, guide=None):
         self.agents, self.seed, self.arm, self.agent_choice = agents, seed, arm, agent_choice
+        self.guide = guide  # (gamma, rho)
         self.parent: dict[int, int] = {}
         self.agent: dict[int, str] = {}
         self.told: list[tuple[int, float]] = []  # (node, reward) in order of completion
@@ -57,23 +65,35 @@ class Reference:
         n = len(values)
         if self.arm == "beta":
             s = sum(rewards)
-            return rng.betavariate(0.5 + s, 0.5 + (len(rewards) - s) + pending)
+            return rng.beta(0.5 + s, 0.5 + (len(rewards) - s) + pending)
+        # Normal-inverse-gamma: m0 = 0, kappa0 = 1, nu0 = 1, tau0^2 = 0.1.
         mean = sum(values) / n if n else 0.0
         spread = sum((v - mean) ** 2 for v in values) + n * mean**2 / (1 + n)
-        scale = (0.1 + spread) / 2
-        sigma_square = scale / rng.gammavariate((1 + n) / 2, 1.0)
-        return rng.gauss(n * mean / (1 + n), math.sqrt(sigma_square / (1 + n)))
+        tau_square = (0.1 + spread) / (1 + n)
+        return n * mean / (1 + n) + math.sqrt(tau_square / (1 + n)) * rng.standard_t(1 + n)
+
+    def depth(self, node):
+        return len(self.path(node)) - 1
 
     def ask(self):
-        rng = Random(derive(self.seed, "ask", len(self.parent) + 1))
+        rng = Draws(self.seed).of_ask(len(self.parent) + 1)
         node = 0
         while children := [v for v, _ in self.told if self.parent[v] == node]:
             pending = sum(self.parent[v] == node for v in self.under_way())
             gen = self.draw(self.gen(node), rng, pending)
+            if self.guide:
+                gamma, rho = self.guide
+                below = self.depth(node) + 1
+                c = sum(self.depth(v) == below for v, _ in self.told)
+                w = (gamma * rho ** (below - 1)) ** c
+                gen = gen * w if gen >= 0 else gen / w
             if gen >= self.draw(self.cont(node), rng):
                 break
-            draws = [self.draw(self.child(c), rng) for c in children]
-            node = children[draws.index(max(draws))]
+            if len(children) == 1:
+                node = children[0]
+            else:
+                draws = [self.draw(self.child(c), rng) for c in children]
+                node = children[draws.index(max(draws))]
         agent = self.choose_agent(node, rng)
         new = len(self.parent) + 1
         self.parent[new], self.agent[new] = node, agent
@@ -91,11 +111,11 @@ class Reference:
         for a in self.agents:
             rewards = self.agent_rewards(a, node)
             n = sum(v not in failed for v in pulls[a])
-            total = sum(v not in failed for v in self.agent)
+            total = sum(v not in failed for b in self.agents for v in pulls[b])
             mean = sum(rewards) / len(rewards) if rewards else 0.5
             scores.append(mean + math.sqrt(2 * math.log(total) / n) if n else math.inf)
         tied = [a for a, s in zip(self.agents, scores, strict=True) if s == max(scores)]
-        return tied[0] if len(tied) == 1 else rng.choice(tied)
+        return tied[0] if len(tied) == 1 else tied[rng.integers(len(tied))]
 
     def tell(self, node, reward):
         self.told.append((node, reward))
@@ -105,36 +125,65 @@ class Reference:
         self.ended.add(node)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 2**40),
     arm=st.sampled_from(["beta", "gaussian"]),
     choice=st.sampled_from(["thompson", "node", "ucb1"]),
     n_agents=st.sampled_from([1, 3]),
+    guide=st.sampled_from([None, (0.98, 0.9), (0.5, 0.5)]),
+    few=st.sampled_from([0, 3, 100]),
     data=st.data(),
 )
-def test_decides_as_the_reference_does(seed, arm, choice, n_agents, data):
+def test_decides_as_the_reference_does(seed, arm, choice, n_agents, guide, few, data):
     agents = AGENTS[:n_agents]
-    tree = AbMcts(agents, seed, arm=arm, agent_choice=choice)
-    reference = Reference(agents, seed, arm, choice)
+    tree = AbMcts(
+        agents, seed, arm=arm, agent_choice=choice, guide=DepthGuide(*guide) if guide else None
+    )
+    reference = Reference(agents, seed, arm, choice, guide)
     under_way: list[int] = []
     for _ in range(40):
-        step = data.draw(st.sampled_from(["ask", "tell", "tell", "fail"])) if under_way else "ask"
+        steps = ["tell", "tell", "fail", "cancel", "join", "leave"] if under_way else ["join"]
+        step = data.draw(st.sampled_from(["ask", "ask", *steps]))
         if step == "ask":
-            e = tree.ask()
+            with mock.patch.object(Siblings, "FEW", few):
+                e = tree.ask()
             assert (e.node_id, e.parent_id or 0, e.agent) == reference.ask()
             under_way.append(e.node_id)
-            continue
-        node = under_way.pop(data.draw(st.integers(0, len(under_way) - 1)))
-        if step == "tell":
-            # Eighths: sums are exact, so both sides give the generator the same arguments.
-            reward = data.draw(st.integers(0, 8)) / 8
-            tree.tell(node, reward)
-            reference.tell(node, reward)
+        elif step == "join":
+            name = f"late{len(tree.agents) + len(tree.departed)}"
+            tree.join(name)
+            reference.agents = (*reference.agents, name)
+        elif step == "leave":
+            if len(tree.agents) > 1:
+                name = data.draw(st.sampled_from(tree.agents))
+                tree.leave(name)
+                reference.agents = tuple(a for a in reference.agents if a != name)
         else:
-            tree.fail(node)
-            reference.fail(node)
+            node = under_way.pop(data.draw(st.integers(0, len(under_way) - 1)))
+            if step == "tell":
+                # Eighths: sums are exact, so both sides give the generator the same arguments.
+                reward = data.draw(st.integers(0, 8)) / 8
+                tree.tell(node, reward)
+                reference.tell(node, reward)
+            else:
+                getattr(tree, step)(node)
+                reference.fail(node)
     check_invariants(tree, reference)
+
+
+@pytest.mark.parametrize("arm", ["beta", "gaussian"])
+@pytest.mark.parametrize("guide", [None, (0.98, 0.9)])
+def test_decides_as_the_reference_does_when_nodes_are_wide(arm, guide):
+    tree = AbMcts(AGENTS, 1, arm=arm, guide=DepthGuide(*guide) if guide else None)
+    reference = Reference(AGENTS, 1, arm, "thompson", guide)
+    for _ in range(120):
+        e = tree.ask()
+        assert (e.node_id, e.parent_id or 0, e.agent) == reference.ask()
+        reward = derive(e.node_id) % 5 / 4
+        tree.tell(e.node_id, reward)
+        reference.tell(e.node_id, reward)
+    assert max(map(len, tree.statistics()["children"])) > Siblings.FEW
 
 
 def check_invariants(tree, reference):
@@ -278,16 +327,26 @@ def test_the_better_agent_writes_more():
 
 
 @pytest.mark.parametrize("choice", ["thompson", "node", "ucb1"])
-def test_a_chain_of_2000_needs_no_recursion(choice):
-    tree = AbMcts(AGENTS, 0, agent_choice=choice)
-    grow(tree, range(2000), [1.0] * 2000)
-    assert tree.statistics()["depths"][2000] == 2000
-    assert tree.statistics()["arm"][1] == (2000, 0, 2000.0)
+def test_a_chain_of_1500_needs_no_recursion(choice):
+    check_chain(AbMcts(AGENTS, 0, agent_choice=choice), 1500)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arm", ["beta", "gaussian"])
+def test_a_chain_of_10000(arm):
+    check_chain(AbMcts(AGENTS, 0, arm=arm, guide=DepthGuide(0.98, 0.9)), 10_000)
+
+
+def check_chain(tree, length):
+    grow(tree, range(length), [1.0] * length)
+    stats = tree.statistics()
+    assert stats["depths"][length] == length
+    assert stats["arm"][1][0] == length
     # GEN never wins: the walk goes all the way down.
-    tree._gen = [BetaArm() for _ in tree._gen]
     for arm in tree._gen:
         arm.pending = 10**9
-    assert tree.ask().depth == 2001
+    tree._gen[length].pending = 0
+    assert tree.ask().depth == length + 1
 
 
 def test_state_is_never_copied_or_pickled(monkeypatch):
@@ -302,12 +361,42 @@ def test_state_is_never_copied_or_pickled(monkeypatch):
         tree.tell(e.node_id, 0.5)
 
 
-def test_no_global_random_state(monkeypatch):
+def test_no_global_random_state():
     import random
 
     random.seed(1)
-    before = random.getstate()
+    np.random.seed(1)
+    before, numpy_before = random.getstate(), np.random.get_state()[1].tolist()
     tree = AbMcts(AGENTS, 0)
     for _ in range(20):
         tree.tell(tree.ask().node_id, 0.5)
     assert random.getstate() == before
+    assert np.random.get_state()[1].tolist() == numpy_before
+
+
+def test_another_process_draws_the_same():
+    script = (
+        "from mars2.search.tree import AbMcts\n"
+        "tree = AbMcts(('ann', 'bob'), 12, arm='gaussian')\n"
+        "for _ in range(60):\n"
+        "    e = tree.ask()\n"
+        "    print(e.parent_id, e.agent)\n"
+        "    tree.tell(e.node_id, e.node_id % 5 / 4)\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+    assert len(set(runs[0].split("\n"))) > 4
+
+
+def test_the_package_loads_without_numpy():
+    script = "import sys, mars2.search; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == 0

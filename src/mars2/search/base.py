@@ -1,12 +1,13 @@
 """The one interface of all search strategies, and the book-keeping they share.
 
 A strategy decides where the next expansion goes and who writes it; it knows rewards and ids,
-never text. `ask` hands out an expansion, `tell` or `fail` ends it; many may be under way.
-Everything told is checked before anything changes.
+never text. `ask` hands out an expansion, `tell`, `fail` or `cancel` ends it; many may be under
+way, and agents may join and leave. Everything is checked before anything changes.
 
 Random numbers of the k-th ask come from a generator seeded by (seed, k). So a strategy's
 future depends only on its seed, its statistics and how many expansions it has asked for, and a
-recorded search is restored by `restore` + `tell` + `fail` without repeating a single draw.
+recorded search is restored by `restore` + `tell` + `fail` + `cancel` (and `join` and `leave`)
+without repeating a single draw.
 """
 
 from __future__ import annotations
@@ -15,18 +16,26 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from numbers import Real
-from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from mars2.errors import SearchError
-from mars2.search.seeds import derive
 from mars2.types import Expansion
 
 ROOT = 0  # the root's id inside strategies; nodes count from 1
 
 
+class Choice(NamedTuple):
+    """What to expand next: node id (or ROOT), agent, further nodes whose programs it is shown."""
+
+    parent: int
+    agent: str
+    references: tuple[int, ...] = ()
+
+
 class Strategy(ABC):
-    """ask / tell / fail over one tree.
+    """ask / tell / fail / cancel over one tree.
+
+    `agents` are those that may be asked now, `departed` those that left, both in order.
 
     Args:
         agents: names of the agents that can write a node; unique, at least one.
@@ -45,29 +54,29 @@ class Strategy(ABC):
         if len(set(self.agents)) != len(self.agents):
             raise SearchError(f"agent names must be unique, got {', '.join(self.agents)}")
         self.seed = seed
+        self.departed: tuple[str, ...] = ()
         self.asked = 0
         self._under_way: dict[int, Expansion] = {}
         self._depth: dict[int, int] = {ROOT: 0}  # of the root and of every told node
-        self._rng = Random()
 
     @property
     def in_flight(self) -> int:
-        """Expansions asked for and neither told nor failed."""
+        """Expansions asked for and not yet told, failed or cancelled."""
         return len(self._under_way)
 
     def ask(self) -> Expansion | None:
-        """The next expansion, or None if nothing can be asked before a tell or fail."""
-        self._rng.seed(derive(self.seed, "ask", self.asked + 1))
-        choice = self._choose(self._rng)
+        """The next expansion, or None if nothing can be asked before one under way ends."""
+        choice = self._choose()
         if choice is None:
             return None
-        parent, agent = choice
+        parent, agent, references = choice
         expansion = Expansion(
             node_id=self.asked + 1,
             parent_id=None if parent == ROOT else parent,
             depth=self._depth[parent] + 1,
             agent=agent,
             action="generate" if parent == ROOT else "refine",
+            references=references,
         )
         self._begin(expansion)
         return expansion
@@ -89,10 +98,18 @@ class Strategy(ABC):
             raise SearchError(f"recorded parent {parent} of node {expansion.node_id} is unknown")
         if expansion.depth != self._depth[parent] + 1:
             raise SearchError(f"recorded depth {expansion.depth} of node {expansion.node_id}")
+        if expansion.action != ("generate" if parent == ROOT else "refine"):
+            raise SearchError(f"recorded action {expansion.action!r} of node {expansion.node_id}")
+        for reference in expansion.references:
+            if reference == ROOT or reference not in self._depth:
+                raise SearchError(
+                    f"recorded reference {reference} of node {expansion.node_id} is unknown"
+                )
+        self._check_restored(expansion)
         self._begin(expansion)
 
     def check(self, node_id: int, reward: float | None = None) -> None:
-        """Would `tell` (or `fail`, if `reward` is None) accept this? Changes nothing.
+        """Would `tell` (or `fail` and `cancel`, if `reward` is None) accept this? Changes nothing.
 
         Raises:
             SearchError: unknown or already ended node, reward outside [0, 1], NaN or no number.
@@ -130,12 +147,50 @@ class Strategy(ABC):
         self.check(node_id)
         self._failed(self._under_way.pop(node_id))
 
+    def cancel(self, node_id: int) -> None:
+        """The expansion was given up from outside; to the statistics the same as `fail`.
+
+        Raises:
+            SearchError: as `check`; nothing has changed then.
+        """
+        self.fail(node_id)
+
+    def join(self, agent: str) -> None:
+        """A further agent may be asked from now on; nothing is known of it yet.
+
+        Raises:
+            SearchError: no name, or that of an agent that is here or has left; nothing has
+                changed then.
+        """
+        if not isinstance(agent, str) or not agent:
+            raise SearchError(f"an agent needs a name, got {agent!r}")
+        if agent in self.agents:
+            raise SearchError(f"agent {agent!r} is already in this search")
+        if agent in self.departed:
+            raise SearchError(f"agent {agent!r} has left this search: join under another name")
+        self.agents = (*self.agents, agent)
+
+    def leave(self, agent: str) -> None:
+        """The agent is not asked again. What it has under way may still be told.
+
+        Raises:
+            SearchError: not in this search, or the last one; nothing has changed then.
+        """
+        if agent not in self.agents:
+            raise SearchError(f"agent {agent!r} is not in this search")
+        if len(self.agents) == 1:
+            raise SearchError(f"agent {agent!r} is the last one of this search")
+        self.agents = tuple(other for other in self.agents if other != agent)
+        self.departed = (*self.departed, agent)
+        self._left(agent)
+
     def statistics(self) -> dict[str, Any]:
         """All that future decisions depend on, for comparison and inspection."""
         return {
             "strategy": self.name,
             "seed": self.seed,
             "agents": self.agents,
+            "departed": self.departed,
             "asked": self.asked,
             "under_way": sorted(self._under_way),
             "depths": dict(sorted(self._depth.items())),
@@ -147,8 +202,12 @@ class Strategy(ABC):
         self._asked(expansion)
 
     @abstractmethod
-    def _choose(self, rng: Random) -> tuple[int, str] | None:
-        """(id to expand, agent), or None. Must not change any statistic."""
+    def _choose(self) -> Choice | None:
+        """What to expand next, or None. Must not change any statistic."""
+
+    def _check_restored(self, expansion: Expansion) -> None:
+        """Raise SearchError for a recorded ask that this strategy cannot take over."""
+        return None
 
     def _asked(self, expansion: Expansion) -> None:
         """An expansion has begun (from `ask` or `restore`)."""
@@ -160,4 +219,8 @@ class Strategy(ABC):
 
     def _failed(self, expansion: Expansion) -> None:
         """An expansion has ended without a node."""
+        return None
+
+    def _left(self, agent: str) -> None:
+        """An agent has left."""
         return None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from random import Random
 from typing import Any
 
 from mars2.config import SearchConfig
 from mars2.errors import SearchError
-from mars2.search.base import ROOT, Strategy
-from mars2.search.tree import AbMcts
+from mars2.search.base import ROOT, Choice, Strategy
+from mars2.search.depth import DepthGuide
+from mars2.search.rounds import Debate, Mixture
 from mars2.types import Expansion
 
 
@@ -18,11 +18,17 @@ class Repeated(Strategy):
 
     name = "repeated"
 
-    def _choose(self, rng: Random) -> tuple[int, str]:
-        return ROOT, self.agents[self.asked % len(self.agents)]
+    def _choose(self) -> Choice:
+        return Choice(ROOT, self.agents[self.asked % len(self.agents)])
 
     def _told(self, expansion: Expansion, reward: float) -> None:
         pass  # first attempts do not learn from each other
+
+
+class BestOfN(Repeated):
+    """Best of n: independent first attempts, of which a selector takes one (not this part)."""
+
+    name = "best-of-n"
 
 
 class Sequential(Strategy):
@@ -38,15 +44,16 @@ class Sequential(Strategy):
         super().__init__(agents, seed)
         self._latest = ROOT
 
-    def _choose(self, rng: Random) -> tuple[int, str] | None:
+    def _choose(self) -> Choice | None:
         if self.in_flight:
             return None
-        return self._latest, self.agents[self.asked % len(self.agents)]
+        return Choice(self._latest, self.agents[self.asked % len(self.agents)])
 
     def _told(self, expansion: Expansion, reward: float) -> None:
         self._latest = expansion.node_id
 
     def statistics(self) -> dict[str, Any]:
+        """Adds the node that is refined next."""
         return {**super().statistics(), "latest": self._latest}
 
 
@@ -58,9 +65,37 @@ def make_strategy(config: SearchConfig, agents: Sequence[str], seed: int) -> Str
     """
     match config.strategy:
         case "ab-mcts":
-            return AbMcts(agents, seed, arm=config.arm, agent_choice=config.agent_choice)
+            # Here and not above: these need NumPy, whose import takes longer than all of ours,
+            # and most commands never search.
+            from mars2.search.tree import AbMcts
+
+            guide = DepthGuide(config.depth_gamma, config.depth_rho)
+            return AbMcts(
+                agents,
+                seed,
+                arm=config.arm,
+                agent_choice=config.agent_choice,
+                guide=guide if config.depth_guided else None,
+            )
+        case "mcts":
+            from mars2.search.mcts import Mcts
+
+            return Mcts(
+                agents,
+                seed,
+                branching=config.branching,
+                exploration=config.exploration,
+                arm=config.arm,
+                agent_choice=config.agent_choice,
+            )
         case "repeated":
             return Repeated(agents, seed)
+        case "best-of-n":
+            return BestOfN(agents, seed)
         case "sequential":
             return Sequential(agents, seed)
+        case "debate":
+            return Debate(agents, seed)
+        case "mixture":
+            return Mixture(agents, seed)
     raise SearchError(f"unknown search strategy {config.strategy!r}")

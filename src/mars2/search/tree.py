@@ -8,16 +8,15 @@ text, no recursion, so its depth is bounded by memory alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from random import Random
-from typing import Any, Literal
+from typing import Any
 
-from mars2.search.arms import ARMS, Arm, ArmKind
-from mars2.search.base import ROOT, Strategy
+from mars2.search.arms import ARMS, Arm, ArmKind, Siblings
+from mars2.search.bandit import AgentBandit, AgentChoice
+from mars2.search.base import ROOT, Choice, Strategy
+from mars2.search.depth import DepthGuide, discount
+from mars2.search.draws import Draws
 from mars2.types import Expansion
-
-AgentChoice = Literal["thompson", "node", "ucb1"]
 
 
 class AbMcts(Strategy):
@@ -33,8 +32,8 @@ class AbMcts(Strategy):
 
     Args:
         arm: posterior of every arm, "beta" or "gaussian".
-        agent_choice: "thompson": one arm an agent for the whole tree; "node": one an agent and
-            expanded node, fed by that node's children; "ucb1": UCB1 over the tree's agent arms.
+        agent_choice: see `AgentBandit`.
+        guide: discounts GEN by depth; None: not.
     """
 
     name = "ab-mcts"
@@ -46,101 +45,90 @@ class AbMcts(Strategy):
         *,
         arm: ArmKind = "beta",
         agent_choice: AgentChoice = "thompson",
+        guide: DepthGuide | None = None,
     ) -> None:
         super().__init__(agents, seed)
+        self._draws = Draws(seed)
         self._new_arm = ARMS[arm]
-        self._agent_choice = agent_choice
+        self._bandit = AgentBandit(arm, agent_choice)
+        self._guide = guide
+        self._at_depth = [0]  # nodes told, by depth
         # By node id; the root is 0. Slots of failed nodes stay, unreachable and unused.
         self._parent: list[int] = []
+        self._index: list[int] = []  # which of its parent's children a told node is
         self._children: list[list[int]] = []  # told ones only, in order of completion
+        self._siblings: list[Siblings | None] = []  # of its children; None: has none
         self._gen: list[Arm] = []
         self._cont: list[Arm] = []
         self._arm: list[Arm] = []
-        # Agent arms by the node expanded; only ROOT's are used unless the choice is per node.
-        self._agent_arms: dict[int, dict[str, Arm]] = {}
         self._add_slot(ROOT)
+        self._sample = self._arm[ROOT].sample
 
-    def _choose(self, rng: Random) -> tuple[int, str]:
-        node = ROOT
-        while children := self._children[node]:
+    def _choose(self) -> Choice:
+        rng = self._draws.of_ask(self.asked + 1)
+        node, depth = ROOT, 0
+        while (siblings := self._siblings[node]) is not None:
             # GEN is drawn first.
-            if self._gen[node].draw(rng) >= self._cont[node].draw(rng):
+            gen = self._gen[node].draw(rng)
+            if self._guide is not None:
+                gen = discount(gen, self._guide.weight(depth, self._generated(depth + 1)))
+            if gen >= self._cont[node].draw(rng):
                 break
-            node = self._best_child(children, rng)
-        return node, self._choose_agent(node, rng)
+            node = self._children[node][siblings.best(self._sample, rng)]
+            depth += 1
+        return Choice(node, self._bandit.choose(self.agents, node, rng))
 
-    def _best_child(self, children: list[int], rng: Random) -> int:
-        arms = self._arm
-        best, best_draw = children[0], -math.inf
-        for child in children:
-            draw = arms[child].draw(rng)
-            if draw > best_draw:
-                best, best_draw = child, draw
-        return best
-
-    def _choose_agent(self, node: int, rng: Random) -> str:
-        if len(self.agents) == 1:
-            return self.agents[0]
-        arms = self._arms_of_agents(node)
-        if self._agent_choice == "ucb1":
-            scores = ucb1_scores(arms)
-            top = max(scores)
-            tied = [agent for agent, score in zip(self.agents, scores, strict=True) if score == top]
-            return tied[0] if len(tied) == 1 else rng.choice(tied)
-        draws = [(arm or self._new_arm()).draw(rng) for arm in arms]
-        return self.agents[draws.index(max(draws))]
-
-    def _arms_of_agents(self, node: int) -> list[Arm | None]:
-        arms = self._agent_arms.get(self._bandit_of(node), {})
-        return [arms.get(agent) for agent in self.agents]
-
-    def _agent_arm(self, node: int, agent: str) -> Arm:
-        arms = self._agent_arms.setdefault(self._bandit_of(node), {})
-        if agent not in arms:
-            arms[agent] = self._new_arm()
-        return arms[agent]
-
-    def _bandit_of(self, node: int) -> int:
-        return node if self._agent_choice == "node" else ROOT
+    def _generated(self, depth: int) -> int:
+        return self._at_depth[depth] if depth < len(self._at_depth) else 0
 
     def _add_slot(self, parent: int) -> None:
         self._parent.append(parent)
+        self._index.append(-1)
         self._children.append([])
+        self._siblings.append(None)
         self._gen.append(self._new_arm())
         self._cont.append(self._new_arm())
         self._arm.append(self._new_arm())
 
     def _asked(self, expansion: Expansion) -> None:
+        self._add_slot(expansion.parent_id or ROOT)
+        self._pend(expansion, 1)
+
+    def _pend(self, expansion: Expansion, by: int) -> None:
+        """An expansion has begun (+1) or ended (-1)."""
         parent = expansion.parent_id or ROOT
-        self._add_slot(parent)
-        self._gen[parent].pending += 1
-        if self._agent_choice == "ucb1":
-            # UCB1 draws nothing: without counting work under way it would name one agent for
-            # a whole wave. Only the counts of its bonus see these, never a mean.
-            self._agent_arm(parent, expansion.agent).pending += 1
+        self._gen[parent].pending += by
+        self._bandit.pend(parent, expansion.agent, by)
 
     def _told(self, expansion: Expansion, reward: float) -> None:
-        self._settle(expansion)
-        parent = expansion.parent_id or ROOT
-        self._children[parent].append(expansion.node_id)
+        self._pend(expansion, -1)
+        node, parent = expansion.node_id, expansion.parent_id or ROOT
+        if expansion.depth == len(self._at_depth):
+            self._at_depth.append(0)
+        self._at_depth[expansion.depth] += 1
         self._gen[parent].observe(reward)
-        self._agent_arm(parent, expansion.agent).observe(reward)
-        self._arm[expansion.node_id].observe(reward)
+        self._bandit.observe(parent, expansion.agent, reward)
+        self._arm[node].observe(reward)
+        self._adopt(parent, node)
         node = parent
         while node != ROOT:
             above = self._parent[node]
-            self._arm[node].observe(reward)
+            arm = self._arm[node]
+            arm.observe(reward)
+            self._siblings[above].put(self._index[node], arm)  # type: ignore[union-attr]
             self._cont[above].observe(reward)
             node = above
 
-    def _failed(self, expansion: Expansion) -> None:
-        self._settle(expansion)
+    def _adopt(self, parent: int, node: int) -> None:
+        self._index[node] = len(self._children[parent])
+        self._children[parent].append(node)
+        siblings = self._siblings[parent]
+        if siblings is None:
+            siblings = self._siblings[parent] = Siblings()
+        siblings.append(self._arm[node])
 
-    def _settle(self, expansion: Expansion) -> None:
-        parent = expansion.parent_id or ROOT
-        self._gen[parent].pending -= 1
-        if self._agent_choice == "ucb1":
-            self._agent_arm(parent, expansion.agent).pending -= 1
+    def _failed(self, expansion: Expansion) -> None:
+        self._pend(expansion, -1)
 
     def statistics(self) -> dict[str, Any]:
         """Adds, by node id, parents, children and the statistics of every arm."""
@@ -151,22 +139,5 @@ class AbMcts(Strategy):
             "gen": [arm.statistics() for arm in self._gen],
             "cont": [arm.statistics() for arm in self._cont],
             "arm": [arm.statistics() for arm in self._arm],
-            "agent_arms": {
-                node: {agent: arm.statistics() for agent, arm in sorted(arms.items())}
-                for node, arms in sorted(self._agent_arms.items())
-            },
+            "agent_arms": self._bandit.statistics(),
         }
-
-
-def ucb1_scores(arms: Sequence[Arm | None]) -> list[float]:
-    """UCB1 (Auer et al. 2002): mean + sqrt(2 ln N / n), infinite for an arm never pulled.
-
-    Pulls under way count in n and N but not in the mean (WU-UCT, arXiv 1810.11755). An arm whose
-    pulls are all under way has the mean 1/2.
-    """
-    pulls = [arm.count + arm.pending if arm else 0 for arm in arms]
-    total = sum(pulls)
-    return [
-        arm.mean + math.sqrt(2 * math.log(total) / n) if arm and n else math.inf
-        for arm, n in zip(arms, pulls, strict=True)
-    ]
