@@ -16,7 +16,7 @@ from mars2.config import VerifierConfig
 from mars2.errors import InfraError
 from mars2.types import AssertionTest, FunctionalTest, Problem, Status, StdinTest
 from mars2.verifier import Verifier, isolation_level, verify_sync
-from mars2.verifier.worker import Worker, WorkerLost
+from mars2.verifier.worker import Turn, Worker, WorkerLost
 
 ONE = VerifierConfig(workers=1)
 TWO = VerifierConfig(workers=2)
@@ -206,12 +206,12 @@ async def test_a_server_killed_in_the_middle_loses_no_verdict() -> None:
 async def test_machinery_that_keeps_failing_is_infra_not_wrong(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def lose(self: Worker, seconds: float) -> Any:
+    async def lose(self: Turn) -> Any:
         raise WorkerLost("cut")
 
     async with Verifier(ONE) as verifier:
         with monkeypatch.context() as patch:
-            patch.setattr(Worker, "receive", lose)
+            patch.setattr(Turn, "receive", lose)
             verdict = await verifier.verify(stdin(("a", "a")), ECHO)
         assert verdict.status is Status.INFRA
         assert not verdict.ok
@@ -245,14 +245,42 @@ async def test_a_cancelled_verification_leaves_nothing_and_the_worker_works_agai
         spin = "import os\nos.fork()\nwhile True: pass"
         judging = asyncio.create_task(verifier.verify(stdin(("", "")), spin))
         launcher = verifier.worker_pids()[0]
-        while len(descendants(launcher)) < 3:  # noqa: ASYNC110 - it waits for a process
+        while len(descendants(launcher)) < 4:  # noqa: ASYNC110 - it waits for a process
             await asyncio.sleep(0)
-        family = descendants(launcher)
+        family = descendants(launcher)[2:]  # without the server and its zygote
         judging.cancel()
         with pytest.raises(asyncio.CancelledError):
             await judging
         assert eventually(lambda: not any(map(alive, family)))
         assert (await verifier.verify(stdin(("a", "a")), ECHO)).ok
+
+
+async def test_short_programs_do_not_wait_behind_a_long_one() -> None:
+    async with Verifier(TWO) as verifier:
+        ended: list[int] = []
+
+        async def judge(number: int, problem: Problem, code: str, status: Status) -> None:
+            assert (await verifier.verify(problem, code)).status is status
+            ended.append(number)
+
+        spin = judge(0, stdin(("", ""), time_limit_s=2.0), "while True: pass", Status.TIME_LIMIT)
+        short = [judge(n, stdin(("a", "a")), f"{ECHO}\n# {n}", Status.PASSED) for n in range(1, 9)]
+        await asyncio.gather(spin, *short)
+        assert ended[-1] == 0
+
+
+async def test_what_is_cancelled_while_it_waits_concerns_nobody() -> None:
+    async with Verifier(ONE) as verifier:
+        busy = "import time\nt = time.process_time()\nwhile time.process_time() - t < 0.3: pass\n"
+        first = asyncio.create_task(verifier.verify(stdin(("a", "a")), busy + ECHO))
+        second = asyncio.create_task(verifier.verify(stdin(("a", "a")), ECHO + "#2"))
+        third = asyncio.create_task(verifier.verify(stdin(("a", "a")), ECHO + "#3"))
+        await asyncio.sleep(0.01)
+        second.cancel()
+        assert (await first).ok
+        assert (await third).ok
+        with pytest.raises(asyncio.CancelledError):
+            await second
 
 
 WORK = "x = 0\nfor i in range(200000): x += i\nprint(input())"
@@ -361,9 +389,9 @@ async def test_expected_outputs_never_leave_this_process(monkeypatch: pytest.Mon
     sent: list[bytes] = []
     send = Worker.send
 
-    def record(self: Worker, *messages: bytes) -> None:
-        sent.extend(messages)
-        send(self, *messages)
+    def record(self: Worker, message: bytes) -> None:
+        sent.append(message)
+        send(self, message)
 
     monkeypatch.setattr(Worker, "send", record)
     async with Verifier(ONE) as verifier:

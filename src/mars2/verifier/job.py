@@ -25,11 +25,11 @@ from mars2.types import (
     TestVerdict,
 )
 from mars2.verifier import official
-from mars2.verifier._sandbox import frames
 from mars2.verifier.judge import Limits, Ran, judge
 from mars2.verifier.worker import Worker
 
 _BIG_BYTES = 200_000  # comparing more than this happens in a thread
+_SMALL_BYTES = 50_000  # what a socket takes at once
 _KILLS = 2  # a program that is killed by nobody we know gets this many more chances
 _MEASURED = (Status.TIME_LIMIT, Status.OUTPUT_LIMIT)
 
@@ -77,6 +77,12 @@ class Job:
         """Every test is judged, or one failed and that is enough."""
         return len(self.results) == len(self._cases) or self._over()
 
+    @property
+    def small(self) -> bool:
+        """Its next process needs no large message."""
+        cases = self._cases[len(self.results) :]
+        return len(self._source) + sum(map(_size, cases)) < _SMALL_BYTES
+
     def lcb(self) -> LcbResult | None:
         """What the official checker would have returned; None in the native profile."""
         return official.result(self._outcomes) if self._outcomes else None
@@ -86,22 +92,27 @@ class Job:
         return failed and self._early_stop
 
     async def run(self, worker: Worker) -> list[Ran]:
-        """Run the next tests in one process; what it told last is to be `take`n. Raises WorkerLost.
+        """Run the next tests in one process; what it told last is to be `take`n.
 
-        What a process tells before its end is judged at once, because it may be enough.
+        What a process tells before its end is judged at once, because it may be enough. Raises
+        WorkerLost, or GivenBack if it did not begin.
         """
         cases = _alike(self._cases[len(self.results) :])
         head = {**self._head, "kind": cases[0].kind}
-        worker.send(frames.pack(head, self._source, *map(_payload, cases)))
+        blobs = [self._source, *map(_payload, cases)]
+        turn = worker.begin(head, blobs, self._limits.time_s * 4)
         self._fresh, going_on = True, True
-        while True:
-            answer, blobs = await worker.receive(self._limits.time_s * 4)
-            rans = Ran.parse(answer, blobs)
-            if answer["final"]:
-                return rans if going_on else []
-            going_on = going_on and await self.take(rans)
-            if not going_on:
-                worker.send(frames.pack({"op": "stop"}))
+        try:
+            while True:
+                answer, blobs = await turn.receive()
+                rans = Ran.parse(answer, blobs)
+                if answer["final"]:
+                    return rans if going_on else []
+                going_on = going_on and await self.take(rans)
+                if not going_on:
+                    turn.stop()
+        finally:
+            turn.leave()
 
     async def take(self, rans: list[Ran]) -> bool:
         """Judge the next tests; False if nothing after them in the same process counts."""
@@ -149,6 +160,13 @@ def _room(cases: list[Any]) -> int:
     """Bytes that a right answer may need, as a power of two: the sandbox learns no length."""
     longest = max((len(c.expected) for c in cases if isinstance(c, StdinTest)), default=0)
     return 1 << (longest * 2).bit_length()
+
+
+def _size(case: Any) -> int:
+    """About the bytes of its payload; functional arguments, which are small, count as nothing."""
+    if isinstance(case, StdinTest):
+        return len(case.input)
+    return len(case.program) if isinstance(case, AssertionTest) else 0
 
 
 def _payload(case: Any) -> bytes:

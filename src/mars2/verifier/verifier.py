@@ -18,7 +18,8 @@ from mars2.verifier.cache import VerdictCache, key
 from mars2.verifier.job import Job
 from mars2.verifier.level import of_hello, require
 from mars2.verifier.packages import exposed
-from mars2.verifier.worker import Worker, WorkerLost
+from mars2.verifier.pool import Pool
+from mars2.verifier.worker import GivenBack, Worker, WorkerLost
 
 _ATTEMPTS = 3
 _log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ class Verifier:
         self._python = sys.version if python == sys.executable else python
         self.cache = VerdictCache(self.config.cache)
         """Verdicts of identical jobs, by `config.cache`."""
-        self._idle: asyncio.Queue[Worker] = asyncio.Queue()
+        self._pool = Pool(self._workers)
         self._open = False
 
     async def __aenter__(self) -> Self:
@@ -91,9 +92,7 @@ class Verifier:
         except BaseException:
             await self._kill_workers()
             raise
-        self._idle = asyncio.Queue()
-        for worker in self._workers:
-            self._idle.put_nowait(worker)
+        self._pool = Pool(self._workers)
         self._open = True
 
     async def aclose(self) -> None:
@@ -149,22 +148,21 @@ class Verifier:
         while not job.done:
             if not self._open:
                 raise InfraError("the verifier is not running: use `async with Verifier(...)`")
-            worker = await self._idle.get()
+            worker, told, slow = await self._pool.take(job.small), [], False
             try:
                 await worker.start()
                 told = await job.run(worker)
+            except GivenBack:
+                slow = True
             except (WorkerLost, InfraError) as error:  # it died, or could not be started again
-                told, lost = [], lost + 1
-                await worker.kill()
+                await worker.bury()
+                lost += not isinstance(error, WorkerLost) or error.begun
                 if lost == _ATTEMPTS:
                     why = f"the program runner failed: {error}"
                     failed = TestVerdict(status=Status.INFRA, exception=why)
                     return _verdict(id, problem, cases, [*job.results, failed])
-            except BaseException:  # cancelled in the middle of a job: its state is unknown
-                await asyncio.shield(worker.kill())
-                raise
             finally:
-                self._idle.put_nowait(worker)
+                self._pool.give(worker, slow)
             await asyncio.sleep(0)  # whoever waits for the worker sends it work first
             await job.take(told)
         return _verdict(id, problem, cases, job.results, lcb=job.lcb())

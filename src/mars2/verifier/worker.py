@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -43,9 +44,66 @@ _ENVIRONMENT = {
 class WorkerLost(Exception):
     """The fork server died or does not answer; the job can be run again on a new one."""
 
+    def __init__(self, why: str, begun: bool = True) -> None:
+        """`begun`: the job may be the cause."""
+        super().__init__(why)
+        self.begun = begun
+
+
+class GivenBack(Exception):
+    """The program before this one takes long; this one did not begin and can run elsewhere."""
+
+
+class Turn:
+    """One process of a program on a worker: running, or waiting for the one before it."""
+
+    def __init__(self, worker: Worker, number: int, seconds: float) -> None:
+        self.number, self.seconds = number, seconds
+        self.over = self._left = False
+        self._worker = worker
+        self._messages: deque[frames.Message] = deque()
+        self._error: Exception | None = None
+        self._waiter: asyncio.Future[None] | None = None
+
+    async def receive(self) -> frames.Message:
+        """Its next report. Raises WorkerLost, GivenBack."""
+        while not self._messages:
+            if self._error is not None:
+                raise self._error
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._messages.popleft()
+
+    def stop(self) -> None:
+        """Have the process killed; the last report follows. Raises WorkerLost."""
+        if not self.over:
+            self._worker.send(frames.pack({"op": "stop", "id": self.number}))
+
+    def leave(self) -> None:
+        """Want no more reports; a process that still runs is killed."""
+        self._left = True
+        with contextlib.suppress(WorkerLost):
+            self.stop()
+
+    def put(self, message: frames.Message) -> None:
+        """A report has come."""
+        self.over = message[0]["final"]
+        if not self._left:
+            self._messages.append(message)
+        self._wake()
+
+    def fail(self, error: Exception) -> None:
+        """There will be none."""
+        self.over, self._error = True, error
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
 
 class Worker:
-    """A fork server process. Not safe for concurrent jobs: one at a time."""
+    """A fork server process."""
 
     def __init__(
         self,
@@ -58,7 +116,8 @@ class Worker:
         self._prefix = list(prefix)
         self._process: subprocess.Popen[bytes] | None = None
         self._wire: _Wire | None = None
-        self._log = -1
+        self._log, self._numbers = -1, 0
+        self._changing = asyncio.Lock()
         self.hello: dict[str, Any] = {}
 
     @property
@@ -68,14 +127,17 @@ class Worker:
 
     @property
     def alive(self) -> bool:
-        """True between a successful `start` and `kill`."""
-        return self._wire is not None
+        """True between a successful `start` and `kill`, or the loss of the server."""
+        return self._wire is not None and self._wire.lost is None
 
     async def start(self) -> None:
         """Start the process and wait for its hello. Raises InfraError saying what it wrote."""
-        if self.alive:
-            return
-        await self.kill()
+        async with self._changing:
+            if not self.alive:
+                await self._end()
+                await self._begin()
+
+    async def _begin(self) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         arguments = [_FOLDER, str(theirs.fileno()), self._settings.dump()]
@@ -100,11 +162,13 @@ class Worker:
             theirs.close()
         loop = asyncio.get_running_loop()
         _, self._wire = await loop.create_unix_connection(_Wire, sock=ours)
+        hello = Turn(self, 0, _START_S)
+        self._wire.add(hello)
         try:
-            self.hello, _ = await self._wire.message(_START_S)
+            self.hello, _ = await hello.receive()
         except WorkerLost as lost:
             said = self._said()
-            await self.kill()
+            await self._end()
             raise InfraError(f"the program runner did not start: {lost}{said}") from None
 
     def _said(self) -> str:
@@ -113,17 +177,29 @@ class Worker:
         text = os.pread(self._log, 4000, 0).decode("utf-8", "replace").strip()
         return f"\n{text}" if text else ""
 
-    def send(self, *messages: bytes) -> None:
-        """Packed messages. Raises WorkerLost."""
+    def begin(self, head: dict[str, Any], blobs: list[bytes], seconds: float) -> Turn:
+        """Send a "run"; the server is to report within about `seconds` each time.
+
+        One may run and others wait for it. Raises WorkerLost.
+        """
+        self._numbers += 1
+        turn = Turn(self, self._numbers, seconds + _MESSAGE_MARGIN_S)
+        self.send(frames.pack({**head, "id": turn.number}, *blobs))
+        assert self._wire is not None
+        self._wire.add(turn)
+        return turn
+
+    def send(self, message: bytes) -> None:
+        """A packed message. Raises WorkerLost."""
         if self._wire is None or self._wire.lost is not None:
             raise WorkerLost("not running")
-        self._wire.write(b"".join(messages))
+        self._wire.write(message)
 
-    async def receive(self, seconds: float) -> frames.Message:
-        """One message within about `seconds`. Raises WorkerLost."""
-        if self._wire is None:
-            raise WorkerLost("not running")
-        return await self._wire.message(seconds + _MESSAGE_MARGIN_S)
+    async def bury(self) -> None:
+        """Make sure that a lost server is gone, with every program."""
+        async with self._changing:
+            if not self.alive:
+                await self._end()
 
     async def kill(self) -> None:
         """End the server and with it every program; returns when all are gone and reaped.
@@ -131,6 +207,10 @@ class Worker:
         The end of the socket tells the server to kill its program and leave; only one that
         does not is killed, and then the kernel (PID namespace, parent death signal) does it.
         """
+        async with self._changing:
+            await self._end()
+
+    async def _end(self) -> None:
         wire, process, self._wire, self._process = self._wire, self._process, None, None
         if wire is not None:
             await wire.goodbye()
@@ -146,19 +226,27 @@ class Worker:
 
 
 class _Wire(asyncio.Protocol):
-    """Messages from and to one server."""
+    """Messages from and to one server, and how long it may take over them."""
 
     def __init__(self) -> None:
         self.lost: str | None = None
         self._transport: asyncio.Transport | None = None
         self._data = bytearray()
-        self._messages: deque[frames.Message] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-        self._closed = asyncio.get_running_loop().create_future()
+        self._turns: dict[int, Turn] = {}  # the first is the one that runs
+        self._loop = asyncio.get_running_loop()
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = self._loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+
+    def add(self, turn: Turn) -> None:
+        """The server is going to report to that turn, after those before it."""
+        self._turns[turn.number] = turn
+        if len(self._turns) == 1:
+            self._await_report()
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -170,11 +258,40 @@ class _Wire(asyncio.Protocol):
                 if len(self._data) < end:
                     break
                 body = bytes(self._data[size:end])
-                self._messages.append(frames.unpack(body[:head], body[head:]))
                 del self._data[:end]
-        except ValueError as error:
-            self._lose(f"cannot be read: {error}")
-        self._wake()
+                self._take(frames.unpack(body[:head], body[head:]))
+        except (ValueError, KeyError) as error:
+            self._lose(f"cannot be read: {error!r}")
+
+    def _take(self, message: frames.Message) -> None:
+        head = message[0]
+        turn = self._turns[head["id"]]
+        if head["op"] == "back":
+            del self._turns[turn.number]
+            turn.fail(GivenBack())
+            return
+        turn.put(message)
+        if turn.over:
+            del self._turns[turn.number]
+        self._await_report()
+
+    def _await_report(self) -> None:
+        turn = next(iter(self._turns.values()), None)
+        if turn is not None:
+            self._deadline = self._loop.time() + turn.seconds
+            if self._timer is None:
+                self._timer = self._loop.call_later(turn.seconds, self._look)
+
+    def _look(self) -> None:
+        # One timer for many reports: to set one for each costs more than the rest of this class.
+        self._timer = None
+        left = self._deadline - self._loop.time()
+        if not self._turns:
+            return
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._look)
+        else:
+            self._lose(f"no answer within {next(iter(self._turns.values())).seconds:g} s")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lose(f"cannot be read: {exc}" if exc else "it ended")
@@ -183,29 +300,17 @@ class _Wire(asyncio.Protocol):
 
     def _lose(self, why: str) -> None:
         self.lost = self.lost or why
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        turns, self._turns = list(self._turns.values()), {}
+        for index, turn in enumerate(turns):
+            turn.fail(WorkerLost(self.lost, begun=index == 0))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def write(self, data: bytes) -> None:
         """Send; buffered as far as the socket does not take it."""
         assert self._transport is not None
         self._transport.write(data)
-
-    async def message(self, seconds: float) -> frames.Message:
-        """The next message. Raises WorkerLost."""
-        while not self._messages:
-            if self.lost is not None:
-                raise WorkerLost(self.lost)
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._waiter
-            except TimeoutError:
-                self._lose(f"no answer within {seconds:g} s")
-        return self._messages.popleft()
 
     async def goodbye(self) -> None:
         """Tell the server that there is no more, and wait for its end of the socket."""

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import channel, examination, processes, program
+from .control import Control
 from .isolation import Limits
 from .walls import Walls
 from .zygote import Lost, Zygote
 
 _FIRST_LOOK_S, _LOOK_S = 0.01, 0.02
 _STDERR_BYTES = 8192
+_SLOW_S = 0.05  # a program that takes longer is not worth waiting behind
 _MESSAGES_BYTES = 8 << 20  # of all answers between two looks, besides the output limit
 _WALL_FACTOR, _WALL_EXTRA_S = 4.0, 5.0  # CPU time is what counts; this only ends a stall
 ANSWERS = frozenset(kind.decode() for kind in program.ANSWERS)
@@ -81,11 +83,8 @@ class Program:
 
     # ------------------------------------------------------------------ watching
 
-    def supervise(self, control: int) -> Report:
-        """Until the program ends (all of it), or waits to be seen after an answer.
-
-        A readable descriptor `control` stops it.
-        """
+    def supervise(self, control: Control) -> Report:
+        """Until the program ends (all of it), is stopped, or waits to be seen after an answer."""
         report = Report()
         self._watch.restart()
         try:
@@ -96,7 +95,7 @@ class Program:
         self._end(report)
         return report
 
-    def _wait(self, report: Report, control: int) -> bool:
+    def _wait(self, report: Report, control: Control) -> bool:
         """True if the program waits to be seen, False if it shall end or has. Raises Lost."""
         watch, fds = self._watch, self._fds
         poller = select.poll()
@@ -113,8 +112,9 @@ class Program:
             if self._zygote.status in ready:
                 return False
             for fd in ready:
-                if fd == control:
-                    report.killed = "stopped"
+                if fd == control.fileno():
+                    if control.stopped():
+                        report.killed = "stopped"
                 elif fd == fds.wake:
                     os.read(fd, 4096)
                     if self._answered(report):
@@ -127,6 +127,8 @@ class Program:
                     report.killed = "examined"
             if not report.killed:
                 self._look(report)
+                if watch.age() > _SLOW_S:
+                    control.slow()
         return False
 
     def _answered(self, report: Report) -> bool:
@@ -253,6 +255,7 @@ class _Watch:
         self._base = zygote.base * (2 if examiner else 1)
         self.cpu = self._billed = 0.0
         self.memory, self._released = 0, False
+        self._born = time.monotonic()
         self._wall = limits.time * _WALL_FACTOR + _WALL_EXTRA_S
         self.restart()
 
@@ -270,6 +273,10 @@ class _Watch:
         self._start = self._last = time.monotonic()
         self._billed, self.idle, self.alarmed = self.cpu, 0.0, False
         self._next = self._start + _FIRST_LOOK_S
+
+    def age(self) -> float:
+        """Seconds since the program was started."""
+        return time.monotonic() - self._born
 
     def timeout_ms(self) -> int:
         """Until the next look."""

@@ -1,9 +1,9 @@
 """The fork server: takes jobs from its socket, forks one program at a time, reports.
 
 Messages to it: "run" (limits, entry, profile, kind of tests; the source and the tests of one new
-process), "stop" (kill that process). From it: "hello" (which walls stand) and "report"s, of which
-the last one of each "run" has `final` set: then nothing of the program is left alive or on
-disk.
+process), "stop" (kill that process). From it: "hello" (which walls stand), "report"s, of which the
+last one of each "run" has `final` set: then nothing of the program is left alive or on disk; and
+"back" for a run that did not begin (see `control`). Runs are told apart by `id`.
 Expected outputs are not among them: it and its programs never have them.
 """
 
@@ -23,6 +23,7 @@ from typing import Any
 from . import (
     affinity,
     channel,
+    control,
     examination,
     frames,
     isolation,
@@ -80,7 +81,7 @@ class _Server:
     def __init__(
         self, sock: socket.socket, level: isolation.Level, settings: walls.Settings
     ) -> None:
-        self._sock = sock
+        self._sock, self._control = sock, control.Control(sock)
         for name in _OWN:  # before their files are out of sight
             importlib.import_module(f"{__package__}.{name}")
         for name in _WARM:
@@ -102,7 +103,13 @@ class _Server:
             self._walls.readable,
         )
         self._start_zygote()
-        hello = {"op": "hello", "active": level.active, "missing": level.missing}
+        hello = {
+            "op": "hello",
+            "id": 0,
+            "final": True,
+            "active": level.active,
+            "missing": level.missing,
+        }
         self._sock.sendall(frames.pack({**hello, "folder": self._walls.scratch.folder}))
 
     def _start_zygote(self) -> None:
@@ -144,13 +151,11 @@ class _Server:
     def serve(self) -> None:
         """Jobs until the socket ends."""
         try:
-            while (message := frames.receive(self._sock)) is not None:
+            while (message := self._control.next()) is not None:
                 head, blobs = message
-                if head["op"] == "run":
-                    self._begin(head, bytes(blobs[0]))
-                    self._run(head["kind"], blobs[1:])
-                    message.wipe()
-                # a "stop" that finds nothing running came after the end: nothing to do
+                self._begin(head, bytes(blobs[0]))
+                self._run(head["id"], head["kind"], blobs[1:])
+                message.wipe()
         except ConnectionError:
             pass
         self._close()
@@ -176,19 +181,19 @@ class _Server:
         processes.kill_all(self._walls.alone, self._walls.uid)
         self._start_zygote()
 
-    def _run(self, kind: str, tests: list[memoryview]) -> None:
+    def _run(self, number: int, kind: str, tests: list[memoryview]) -> None:
         """One process for these tests, or for the first if that is all that it may run."""
         process, total, apart = self._fork(kind, tests)
         answered, final = 0, False
         while not final:
-            report = process.supervise(self._sock.fileno())
+            report = process.supervise(self._control)
             final = report.exit is not None
             answered += sum(kind in ANSWERS for kind in report.kinds)
             handed_on = answered > 0 and "N" in report.kinds  # the next test is for another process
             # The official checker's process ends with the first test that raises.
             over = handed_on or (process.official and report.kinds[-1:] in (["E"], ["O"]))
             died = final and answered < total and not over and report.killed != "stopped"
-            head = {"op": "report", "final": final, "died": died, "apart": apart}
+            head = {"op": "report", "id": number, "final": final, "died": died, "apart": apart}
             message = frames.pack(
                 {**head, **report.head()}, report.stdout, report.stderr, *report.frames
             )
