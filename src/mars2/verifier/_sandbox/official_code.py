@@ -4,7 +4,8 @@ The checker parses the program, inlines a last `if __name__ == '__main__'` block
 top-level imports, puts the rest into `wrapped_function`, writes all that out again with
 `ast.unparse` and compiles the text (livecodebench/evaluation/testing_util.py: `clean_if_name`,
 `make_function`). Writing and parsing again costs most of the time and nearly always changes
-nothing, so the rewritten tree is compiled as it is. Where the text can differ from the tree, or
+nothing, so plain programs are rewritten by lines (`official_lines`), and of others the rewritten
+tree is compiled as it is. Where the text can differ from the tree, or
 cannot be written at all, the text is really made: f-strings (each alone), and whole programs
 with deep nesting, huge integers, identifiers that are not ASCII, or a look at line numbers.
 """
@@ -17,11 +18,14 @@ import sys
 from types import CodeType
 from typing import Any, NamedTuple
 
+from . import official_lines
+
 # The lines of the checker's own imports before the program: line numbers count them, and a
 # `from __future__` import after them is a syntax error.
 STDIN_HEAD = "0" + "\n" * 36
 FUNCTION_HEAD = "0" + "\n" * 37
 FILE = "<string>"
+_NAME = "wrapped_function"
 # Levels of the tree (each statement or operand is one) up to which neither the writer's
 # recursion nor the tokenizer's limits on indentation and brackets can be reached.
 _MAX_DEPTH = 90
@@ -61,7 +65,9 @@ def compile_stdin(source: str) -> Code:
     Raises what compiling raises: SyntaxError, ValueError, RecursionError, MemoryError, …
     """
     try:
-        return _direct(source)
+        if any(word in source for word in _SEES_LINES):
+            raise _Differs
+        return _by_lines(source) or _direct(source)
     except _Differs:
         return _written(source)
 
@@ -75,6 +81,18 @@ def _compile(what: Any) -> CodeType:
     return compile(what, FILE, "exec", dont_inherit=True)
 
 
+def _by_lines(source: str) -> Code | None:
+    found = official_lines.rewritten(source)
+    if found is None:
+        return None
+    imports, body = ("\n".join(lines) for lines in found)
+    try:
+        code = _compile(f"{STDIN_HEAD}{imports}\ndef {_NAME}():\n{body}\n")
+    except Exception:
+        return None  # the other ways say it as the checker does
+    return None if official_lines.names_solution(code) else Code(code, solution=False)
+
+
 # --------------------------------------------------------------------------- the tree itself
 
 
@@ -85,8 +103,6 @@ def _direct(source: str) -> Code:
 
 def _tree(source: str) -> tuple[ast.Module, bool]:
     """The tree that the text would have, and whether "class Solution" would be in the text."""
-    if any(word in source for word in _SEES_LINES):
-        raise _Differs
     try:
         tree = ast.parse(source)
     except Exception:
@@ -115,9 +131,7 @@ def _tree(source: str) -> tuple[ast.Module, bool]:
 
 def _function(body: list[ast.stmt], **place: Any) -> ast.stmt:
     arguments = ast.arguments(posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[])
-    return ast.FunctionDef(
-        name="wrapped_function", args=arguments, body=body, decorator_list=[], **place
-    )
+    return ast.FunctionDef(name=_NAME, args=arguments, body=body, decorator_list=[], **place)
 
 
 def _inline_main(body: list[ast.stmt]) -> tuple[list[ast.stmt], bool]:
