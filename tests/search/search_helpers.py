@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from mars2.search import derive
+from mars2.config import SearchConfig
+from mars2.search import (
+    RunSettings,
+    TreeJob,
+    TreeResult,
+    derive,
+    make_strategy,
+    run_forest,
+    run_tree,
+)
 from mars2.types import Expansion, Generation, Message, Node, Status, Usage, Verdict
 
 
@@ -46,12 +55,14 @@ class FakeExpand:
         self.outcome = outcome  # expansion -> exception to raise, Node, or None
         self.started: list[int] = []
         self.parents: dict[int, Node | None] = {}
+        self.references: dict[int, tuple[int, ...]] = {}
         self.running = 0
         self.peak = 0
 
-    async def __call__(self, e: Expansion, parent: Node | None) -> Node:
+    async def __call__(self, e: Expansion, parent: Node | None, references) -> Node:
         self.started.append(e.node_id)
         self.parents[e.node_id] = parent
+        self.references[e.node_id] = tuple(node.node_id for node in references)
         self.running += 1
         self.peak = max(self.peak, self.running)
         try:
@@ -63,3 +74,33 @@ class FakeExpand:
         if isinstance(special, BaseException):
             raise special
         return special or make_node(self.tree_id, e, reward_of(self.tree_id, e.node_id))
+
+
+async def grow(
+    tree_id, strategy, expand, *, journal=None, limiter=None, budget, **settings
+) -> TreeResult:
+    """`run_tree` with the settings spelled out."""
+    job, settings = TreeJob(tree_id, strategy, expand), RunSettings(budget, **settings)
+    return await run_tree(job, settings, journal=journal, limiter=limiter)
+
+
+async def grow_forest(jobs, *, journal=None, limiter=None, budget, **settings) -> list[TreeResult]:
+    """`run_forest` with the settings spelled out."""
+    settings = RunSettings(budget, **settings)
+    return await run_forest(jobs, settings, journal=journal, limiter=limiter)
+
+
+AGENTS = ["ann", "bob", "cyd"]
+
+
+def strategy(name="ab-mcts", seed=0):
+    return make_strategy(SearchConfig(strategy=name), AGENTS, seed)
+
+
+def uneven(e):
+    """Turns of the event loop that an expansion takes: 0 to 12."""
+    return derive("steps", e.node_id) % 13
+
+
+def slower(e):
+    return derive("other", e.node_id) % 29

@@ -82,9 +82,9 @@ def test_round_trip_is_exact(node):
     assert type(back.generation.logprobs) is type(node.generation.logprobs)
 
 
-@given(st.sampled_from([None, 3]), st.sampled_from(["generate", "refine"]))
-def test_expansion_round_trip(parent, action):
-    e = Expansion(7, parent, 2, "ann", action)
+@given(st.sampled_from([None, 3]), st.sampled_from(["generate", "refine"]), st.sets(st.integers()))
+def test_expansion_round_trip(parent, action, references):
+    e = Expansion(7, parent, 2, "ann", action, tuple(references))
     assert expansion_from_json({"event": "ask", **expansion_to_json(e)}) == e
 
 

@@ -44,7 +44,7 @@ def test_trees_share_a_file_and_keep_their_own_order(tmp_path):
         journal.tree("t").ask(expansion(3))
         assert names(journal.tree("t").events()) == [*t, ("ask", 3)]
     header, *events = read_journal(path)
-    assert (header["event"], header["schema"], header["config_hash"]) == ("header", 1, "abc")
+    assert (header["event"], header["schema"], header["config_hash"]) == ("header", 2, "abc")
     assert len(events) == 7
     assert all(line.endswith("\n") for line in path.open())
 

@@ -22,7 +22,8 @@ from mars2.agents.base import Agent, Role
 from mars2.agents.local import LocalPolicy
 from mars2.config import RunConfig
 from mars2.search import make_strategy
-from mars2.search.runner import TreeResult, run_tree
+from mars2.search.forest import run_tree
+from mars2.search.runner import RunSettings, TreeJob, TreeResult
 from mars2.search.seeds import derive
 from mars2.training.trainer import train
 from mars2.types import Message, Node, Problem, Sampling, Status, StdinTest, Verdict
@@ -58,7 +59,7 @@ class TinyForest:
         return [await self._tree(tree_id, problem, on_node) for tree_id, problem in jobs]
 
     async def _tree(self, tree_id: str, problem: Problem, on_node) -> TreeResult:
-        async def expand(expansion, parent: Node | None) -> Node:
+        async def expand(expansion, parent: Node | None, references) -> Node:
             self.expansions += 1
             text = problem.statement + (parent.generation.text if parent else "")
             seed = derive(self.config.seed, tree_id, expansion.node_id)
@@ -84,14 +85,9 @@ class TinyForest:
             self.config.search, list(self.agents), seed=derive(self.config.seed, tree_id)
         )
         return await run_tree(
-            tree_id,
-            strategy,
-            expand,
-            budget=self.config.search.nodes,
-            in_flight=1,
-            journal=self.journal.tree(tree_id),
-            ordered=True,
-            on_node=on_node,
+            TreeJob(tree_id, strategy, expand),
+            RunSettings(self.config.search.nodes, ordered=True, on_node=on_node),
+            journal=self.journal,
         )
 
 

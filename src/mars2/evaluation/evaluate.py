@@ -16,7 +16,8 @@ from mars2.evaluation.metrics import bootstrap_ci, mean, pass_at_k
 from mars2.inference.rollout import Rollout
 from mars2.inference.select import select
 from mars2.search.journal import Journal
-from mars2.search.runner import OnNode, TreeResult, first_error
+from mars2.search.limiter import Limiter
+from mars2.search.runner import OnNode, TreeResult
 from mars2.types import Problem, Status
 from mars2.verifier import AnyVerifier
 
@@ -139,7 +140,7 @@ async def evaluate(
         }
     )
 
-    limiter = asyncio.Semaphore(config.search.concurrency)
+    limiter = Limiter(config.search.concurrency)
 
     async def attempt(name: str, agent: Agent) -> list[TreeResult]:
         rollout = Rollout(
@@ -157,9 +158,11 @@ async def evaluate(
 
     attempts: dict[str, dict[str, list[bool]]] = {}
     masked = 0
-    with first_error():
+    try:
         async with asyncio.TaskGroup() as group:
             forests = {n: group.create_task(attempt(n, agent)) for n, agent in agents.items()}
+    except BaseExceptionGroup as errors:  # callers handle errors, not groups
+        raise errors.exceptions[0] from errors.exceptions[0].__cause__
     for name, forest in forests.items():
         results = forest.result()
         attempts[name] = {

@@ -4,7 +4,6 @@ agents, verifier and search meet. Training, evaluation and `solve` all expand th
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -12,9 +11,11 @@ from mars2.agents.base import Agent
 from mars2.config import SearchConfig
 from mars2.prompts import build_prompt, extract_program
 from mars2.search import make_strategy
-from mars2.search.forest import TreeJob, run_forest
+from mars2.search.budget import Budget
+from mars2.search.forest import Forest
 from mars2.search.journal import Journal
-from mars2.search.runner import Expand, OnNode, TreeResult
+from mars2.search.limiter import Limiter
+from mars2.search.runner import Expand, OnNode, RunSettings, TreeJob, TreeResult
 from mars2.search.seeds import derive
 from mars2.types import Expansion, Node, Problem, Status, TestSet, Verdict
 from mars2.verifier import AnyVerifier
@@ -46,6 +47,8 @@ class Rollout:
         ordered: waves told in the order asked, so that a seed gives the same tree every time;
             False tells nodes as they complete, which keeps a slow endpoint busier.
         limiter: to share one limit between rollouts; by default `search.concurrency` here.
+        budget: what all trees of this rollout may spend, see `mars2.search.make_budget`; by
+            default `search.nodes` each.
     """
 
     def __init__(
@@ -59,7 +62,8 @@ class Rollout:
         reward_tests: TestSet = "public",
         journal: Journal | None = None,
         ordered: bool = True,
-        limiter: asyncio.Semaphore | None = None,
+        limiter: Limiter | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self.agents = dict(agents)
         self.verifier = verifier
@@ -69,7 +73,8 @@ class Rollout:
         self.reward_tests: TestSet = reward_tests
         self.journal = journal
         self.ordered = ordered
-        self._limiter = limiter or asyncio.Semaphore(search.concurrency)
+        self._limiter = limiter or Limiter(search.concurrency)
+        self._budget = budget
 
     async def tree(
         self, tree_id: str, problem: Problem, on_node: OnNode | None = None
@@ -88,8 +93,12 @@ class Rollout:
         Raises:
             EndpointDownError: nothing got through to any endpoint.
         """
+        return await self.open(jobs, on_node).run()
+
+    def open(self, jobs: Sequence[tuple[str, Problem]], on_node: OnNode | None = None) -> Forest:
+        """The search that `forest` runs; whoever holds it has its results so far at any time."""
         agents = list(self.agents)
-        return await run_forest(
+        return Forest(
             [
                 TreeJob(
                     tree_id,
@@ -98,19 +107,23 @@ class Rollout:
                 )
                 for tree_id, problem in jobs
             ],
-            budget=self.search.nodes,
-            in_flight=self.search.in_flight,
+            RunSettings(
+                budget=self._budget or self.search.nodes,
+                in_flight=self.search.in_flight,
+                ordered=self.ordered,
+                stop_on_success=self.search.stop_on_success,
+                on_node=on_node,
+            ),
             journal=self.journal,
             limiter=self._limiter,
-            ordered=self.ordered,
-            stop_on_success=self.search.stop_on_success,
-            on_node=on_node,
         )
 
     def expand_for(self, problem: Problem, tree_id: str) -> Expand:
         """The coroutine that turns an expansion of this problem's tree into a judged node."""
 
-        async def expand(expansion: Expansion, parent: Node | None) -> Node:
+        async def expand(
+            expansion: Expansion, parent: Node | None, references: Sequence[Node]
+        ) -> Node:
             agent = self.agents[expansion.agent]
             prompt = build_prompt(
                 problem,

@@ -66,6 +66,7 @@ def expansion_to_json(expansion: Expansion) -> dict[str, Any]:
         "depth": expansion.depth,
         "agent": expansion.agent,
         "action": expansion.action,
+        "references": list(expansion.references),
     }
 
 
@@ -73,7 +74,7 @@ def expansion_from_json(data: dict[str, Any]) -> Expansion:
     """The expansion that `expansion_to_json` wrote; other keys are ignored.
 
     Raises:
-        KeyError: a key is missing.
+        KeyError, TypeError: a key is missing, or `references` is no list.
     """
     return Expansion(
         node_id=data["node_id"],
@@ -81,6 +82,7 @@ def expansion_from_json(data: dict[str, Any]) -> Expansion:
         depth=data["depth"],
         agent=data["agent"],
         action=data["action"],
+        references=tuple(data["references"]),
     )
 
 

@@ -1,11 +1,16 @@
-"""The append-only record of searches: what was asked, told and failed, in the order it happened.
+"""The append-only record of searches: all that happened to their trees, in that order.
 
 One file of JSON lines a run holds many trees, their lines interleaved:
 
-    {"event": "header", "schema": 1, "config_hash": "…", …}
-    {"event": "ask",  "tree": ID, "node_id", "parent_id", "depth", "agent", "action"}
-    {"event": "tell", "tree": ID, "node_id", "reward", "node": {the whole node}}
-    {"event": "fail", "tree": ID, "node_id", "kind", "error", "node": {…} or null}
+    {"event": "header", "schema": 2, "config_hash": "…", …}
+    {"event": "ask",    "tree", "seconds", "node_id", "parent_id", "depth", "agent", "action",
+                        "references": [node ids]}
+    {"event": "tell",   "tree", "seconds", "node_id", "reward", "node": {the whole node}}
+    {"event": "fail",   "tree", "seconds", "node_id", "kind", "error", "node": {…} or null}
+    {"event": "cancel", "tree", "seconds", "node_id"}
+    {"event": "join" or "leave", "tree", "seconds", "agent"}
+
+`seconds` are elapsed ones of the run, pauses between its processes left out.
 
 Every event is one write of one whole line, handed to the kernel before the search goes on, so a
 killed process leaves at most one torn line, the last, which reopening drops. Anything else
@@ -26,14 +31,14 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from mars2.errors import ResumeError
 from mars2.search.codec import expansion_to_json, node_to_json
 from mars2.types import Expansion, Node
 
-SCHEMA = 1
-_EVENTS = ("ask", "tell", "fail")
+SCHEMA = 2
+_EVENTS = ("ask", "tell", "fail", "cancel", "join", "leave")
 _log = logging.getLogger(__name__)
 
 
@@ -199,37 +204,39 @@ class TreeJournal:
         for number, event in self._journal._events(self.tree_id):
             yield f"{self._journal.path}, line {number}", event
 
-    def ask(self, expansion: Expansion) -> None:
+    def ask(self, expansion: Expansion, seconds: float = 0.0) -> None:
         """Record that an expansion was asked for, before it begins."""
-        self._append({"event": "ask", "tree": self.tree_id, **expansion_to_json(expansion)})
+        self._append("ask", seconds, expansion_to_json(expansion))
 
-    def tell(self, node: Node) -> None:
+    def tell(self, node: Node, seconds: float = 0.0) -> None:
         """Record a finished node, whole."""
         self._append(
-            {
-                "event": "tell",
-                "tree": self.tree_id,
-                "node_id": node.node_id,
-                "reward": node.reward,
-                "node": node_to_json(node),
-            }
+            "tell",
+            seconds,
+            {"node_id": node.node_id, "reward": node.reward, "node": node_to_json(node)},
         )
 
-    def fail(self, node_id: int, kind: str, error: str, node: Node | None = None) -> None:
+    def fail(
+        self, node_id: int, kind: str, error: str, node: Node | None = None, seconds: float = 0.0
+    ) -> None:
         """Record an expansion that gave no usable node; `node` is kept as evidence."""
+        written = None if node is None else node_to_json(node)
         self._append(
-            {
-                "event": "fail",
-                "tree": self.tree_id,
-                "node_id": node_id,
-                "kind": kind,
-                "error": error,
-                "node": None if node is None else node_to_json(node),
-            }
+            "fail", seconds, {"node_id": node_id, "kind": kind, "error": error, "node": written}
         )
 
-    def _append(self, event: dict[str, Any]) -> None:
-        self._journal._append_event(self.tree_id, event)
+    def cancel(self, node_id: int, seconds: float = 0.0) -> None:
+        """Record an expansion given up because its tree had ended."""
+        self._append("cancel", seconds, {"node_id": node_id})
+
+    def team(self, event: Literal["join", "leave"], agent: str, seconds: float = 0.0) -> None:
+        """Record that an agent joined or left."""
+        self._append(event, seconds, {"agent": agent})
+
+    def _append(self, event: str, seconds: float, fields: dict[str, Any]) -> None:
+        # What `_BEGINNING` reads at a glance comes first. Milliseconds will do.
+        start = {"event": event, "tree": self.tree_id, "seconds": round(seconds, 3)}
+        self._journal._append_event(self.tree_id, start | fields)
 
 
 def read_journal(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
@@ -266,7 +273,10 @@ def _lines(file: io.FileIO) -> Iterator[tuple[int, bytes, bool]]:
         buffered.detach()
 
 
-_BEGINNING = re.compile(rb'\{"event":"(?:ask|tell|fail)","tree":("(?:[^"\\]|\\.)*"),"node_id":')
+_BEGINNING = re.compile(
+    rb'\{"event":"(?:%b)","tree":("(?:[^"\\]|\\.)*"),"seconds":[0-9.]+,"'
+    % "|".join(_EVENTS).encode()
+)
 
 
 def _tree_at_a_glance(line: bytes) -> str | None:
@@ -308,10 +318,15 @@ def _parse(
             raise ResumeError(f"{where}: not the header of a search journal")
         if event.get("schema") != SCHEMA:
             raise ResumeError(
-                f"{where}: schema {event.get('schema')!r}, this version reads schema {SCHEMA}"
+                f"{where}: schema {event.get('schema')!r}, this version reads schema {SCHEMA}; "
+                "go on with the version that wrote it, or begin anew in another directory"
             )
-    elif event.get("event") not in _EVENTS or not isinstance(event.get("tree"), str):
-        raise ResumeError(f"{where}: not an ask, tell or fail event of a tree")
+    elif (
+        event.get("event") not in _EVENTS
+        or not isinstance(event.get("tree"), str)
+        or not isinstance(event.get("seconds"), int | float)
+    ):
+        raise ResumeError(f"{where}: not an event of a tree")
     return event
 
 

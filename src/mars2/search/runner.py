@@ -1,7 +1,7 @@
-"""Runs searches: asks a strategy, awaits expansions, tells it what came out, records it all.
+"""One tree's search: what to run next, what came out, and the record of both.
 
-Knows no model and no sandbox: `expand` is a coroutine function that turns an expansion and its
-parent node into a node. One failed or slow expansion concerns nothing but itself.
+No task, no clock, no waiting here: `mars2.search.forest` runs the expansions. Knows no model and
+no sandbox: an expansion and what it builds on go out, a node or a failure comes in.
 
 Two ways to run a tree. *Ordered*: waves of `in_flight` expansions, told in the order in which
 they were asked for once the whole wave has ended; the tree is the same however long each one
@@ -11,26 +11,20 @@ place is ever idle; the tree depends on which came first, and the journal record
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mars2.errors import (
-    EndpointDownError,
-    GenerationError,
-    InfraError,
-    ResumeError,
-    SearchError,
-)
+from mars2.errors import ResumeError, SearchError
 from mars2.search.base import Strategy
+from mars2.search.budget import Budget, Gate, Spent
 from mars2.search.codec import expansion_from_json, node_from_json
 from mars2.search.journal import TreeJournal
 from mars2.types import Expansion, Node, Status
 
-Expand = Callable[[Expansion, Node | None], Awaitable[Node]]
+Expand = Callable[[Expansion, Node | None, Sequence[Node]], Awaitable[Node]]
+"""What turns an expansion, its parent and the nodes of its references into a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,330 +43,290 @@ class FailedExpansion:
 
 @dataclass(slots=True)
 class TreeResult:
-    """What became of one tree; `nodes` and `failed` are in order of node id.
+    """What became of one tree; all lists are in order of node id.
 
-    `cancelled` were under way when a success ended the tree.
+    `cancelled` were under way when a success ended the tree. `unfinished` were under way when
+    the search was interrupted: a resumed one runs them again. `spent` may exceed a budget of
+    tokens or cost by what was under way when it was reached.
     """
 
     tree_id: str
     nodes: list[Node] = field(default_factory=list)
     failed: list[FailedExpansion] = field(default_factory=list)
     cancelled: list[Expansion] = field(default_factory=list)
+    unfinished: list[Expansion] = field(default_factory=list)
+    spent: Spent = field(default_factory=Spent, compare=False)
 
-
-@dataclass(slots=True)
-class Contact:
-    """Whether any request was answered; the trees of a forest share one."""
-
-    made: bool = False
+    @property
+    def solved(self) -> bool:
+        """True if a node has a reward of 1."""
+        return any(node.reward >= 1 for node in self.nodes)
 
 
 OnNode = Callable[[Node], None]
 OnFail = Callable[[str, FailedExpansion], None]
 
 
-async def run_tree(
-    tree_id: str,
-    strategy: Strategy,
-    expand: Expand,
-    *,
-    budget: int,
-    in_flight: int = 1,
-    journal: TreeJournal | None = None,
-    limiter: asyncio.Semaphore | None = None,
-    ordered: bool = False,
-    stop_on_success: bool = False,
-    on_node: OnNode | None = None,
-    on_fail: OnFail | None = None,
-    contact: Contact | None = None,
-) -> TreeResult:
-    """Search one tree until `budget` expansions (failed ones included) have been asked for.
-
-    Args:
-        strategy: fresh; recorded events are replayed into it.
-        expand: must return the node of exactly the expansion it was given.
-        in_flight: expansions of this tree under way at once.
-        journal: its past events come first: finished nodes are not run again, expansions that
-            were under way are, under the same node id.
-        limiter: held while an expansion runs; share one to bound all trees together.
-        stop_on_success: end at the first reward of 1 (ordered: after its wave).
-        on_node, on_fail: called (with the tree id) for each outcome, replayed ones included.
-
-    Raises:
-        EndpointDownError: every expansion of the first round failed so, in this process and
-            forest. They stay unfinished in the journal, so a later resume runs them again.
-        SearchError: bad arguments, or a node that is not what was asked for or has a reward
-            outside [0, 1]; nothing of it is recorded.
-        ResumeError: the journal does not fit this strategy.
-        Exception: whatever else `expand` raised, after the other expansions were cancelled.
-    """
-    if budget < 1 or in_flight < 1:
-        raise SearchError(f"budget and in_flight must be at least 1, got {budget} and {in_flight}")
-    run = _TreeRun(
-        tree_id=tree_id,
-        strategy=strategy,
-        expand=expand,
-        budget=budget,
-        in_flight=in_flight,
-        journal=journal,
-        limiter=limiter,
-        ordered=ordered,
-        stop_on_success=stop_on_success,
-        on_node=on_node,
-        on_fail=on_fail,
-        contact=contact or Contact(),
-    )
-    run.replay()
-    if not run.finished:
-        await (run.run_waves() if ordered else run.run_as_completed())
-    return run.result()
-
-
-class _Solved(Exception):
-    """Ends the other workers of a tree through their task group."""
-
-
-@contextlib.contextmanager
-def first_error() -> Iterator[None]:
-    """Raise the first error of a task group itself: callers handle errors, not groups."""
-    try:
-        yield
-    except BaseExceptionGroup as group:
-        errors = list(_leaves(group))
-        error = next((e for e in errors if not isinstance(e, _Solved)), errors[0])
-        raise error from error.__cause__
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
-
-
-@dataclass
-class _TreeRun:
-    """The state of one `run_tree` call.
-
-    Every expansion asked for is `_open` until it is settled, that is told to or failed in the
-    strategy. Within: `_todo` (found unfinished in the journal), running, `_ended` (ordered:
-    waits for its wave), `_down` (found its endpoint down before anything else was answered).
-    """
+@dataclass(frozen=True, slots=True)
+class TreeJob:
+    """One tree to search: its id, a fresh strategy and what expands it."""
 
     tree_id: str
     strategy: Strategy
     expand: Expand
-    budget: int
-    in_flight: int
-    journal: TreeJournal | None
-    limiter: asyncio.Semaphore | None
-    ordered: bool
-    stop_on_success: bool
-    on_node: OnNode | None
-    on_fail: OnFail | None
-    contact: Contact
-    finished: bool = False  # by success
-    _nodes: dict[int, Node] = field(default_factory=dict)
-    _failed: list[FailedExpansion] = field(default_factory=list)
-    _open: dict[int, Expansion] = field(default_factory=dict)
-    _todo: deque[Expansion] = field(default_factory=deque)
-    _ended: dict[int, Node | FailedExpansion] = field(default_factory=dict)
-    _down: list[tuple[Expansion, EndpointDownError]] = field(default_factory=list)
-    _running: int = 0
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
-    # ------------------------------------------------------------------ outcomes
 
-    def result(self) -> TreeResult:
-        """Closes what is still open: only a success leaves such expansions."""
-        cancelled = list(self._open.values())
-        for expansion in cancelled:
-            self.strategy.fail(expansion.node_id)
-        self._open.clear()
-        return TreeResult(
-            self.tree_id,
-            [self._nodes[i] for i in sorted(self._nodes)],
-            sorted(self._failed, key=lambda failed: failed.expansion.node_id),
-            cancelled,
-        )
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """How trees are run.
 
-    def _end(self, outcome: Node | FailedExpansion, *, record: bool = True) -> None:
+    Args:
+        budget: what they may spend; a number is that many nodes a tree (failed ones included).
+            Searches that are given one `Budget` share its limits of the whole run.
+        in_flight: expansions of one tree under way at once.
+        ordered: see the module's text. Trees are then the same at any speed, unless seconds,
+            a limit of the whole run, or reallocation decide.
+        stop_on_success: end a tree at its first reward of 1 (ordered: after its wave). What is
+            under way in it is cancelled.
+        on_node, on_fail: called (with the tree id) for each outcome, replayed ones included.
+    """
+
+    budget: Budget | int
+    in_flight: int = 1
+    ordered: bool = False
+    stop_on_success: bool = False
+    on_node: OnNode | None = None
+    on_fail: OnFail | None = None
+
+
+class TreeRun:
+    """The state of one tree.
+
+    Every expansion asked for is open until it is settled, that is told to, failed or cancelled in
+    the strategy. Within: waiting to run (`_todo`), running, or ended (ordered: until the wave
+    has).
+    """
+
+    def __init__(
+        self, job: TreeJob, settings: RunSettings, budget: Budget, journal: TreeJournal | None
+    ) -> None:
+        self.tree_id = job.tree_id
+        self.strategy = job.strategy
+        self.settings = settings
+        self.stopped = False  # by success
+        self.closed = False  # asks for nothing more, whatever the others leave
+        self.waiting = False  # for what other requests leave of the budget
+        self.nodes: dict[int, Node] = {}
+        self.open: dict[int, Expansion] = {}
+        self._budget = budget
+        self._journal = journal
+        self._failed: list[FailedExpansion] = []
+        self._cancelled: list[Expansion] = []
+        self._todo: deque[Expansion] = deque()
+        self._ended: dict[int, Node | FailedExpansion] = {}
+        self._wave_cut = False  # the journal ends within the asks of a wave
+        budget.open(job.tree_id)
+
+    # ------------------------------------------------------------------ what to run
+
+    def next(self) -> Expansion | None:
+        """An expansion to run now: an unfinished one first, else a new one within the limits."""
+        self.waiting = False
+        if self.stopped:
+            return None
+        if self._wave_cut or not self._todo:
+            self._ask()
+        return self._todo.popleft() if self._todo else None
+
+    def _ask(self) -> None:
+        """Ask for one expansion, or for a wave."""
+        if self.settings.ordered and self.open and not self._wave_cut:
+            return
+        self._wave_cut = False
+        while len(self.open) < self.settings.in_flight:
+            gate = self._budget.gate(self.tree_id)
+            if gate is not Gate.GO:
+                self.waiting = gate is Gate.WAIT
+                break
+            expansion = self.strategy.ask()
+            if expansion is None:
+                break
+            seconds = self._budget.seconds()
+            self._opened(expansion, seconds)
+            if self._journal:
+                self._journal.ask(expansion, seconds)
+            self._todo.append(expansion)
+            if not self.settings.ordered:
+                return
+        if not self.open and not self.waiting and self._is_over():
+            self._close()
+
+    def _close(self) -> None:
+        self.closed = True
+        self._budget.close(self.tree_id)
+
+    def _is_over(self) -> bool:
+        """Nothing is open: is there nothing left to ask, or no time for it?"""
+        if self._budget.out_of_time(self.tree_id):
+            return True
+        return self._budget.gate(self.tree_id) is Gate.GO  # the strategy had nothing
+
+    def _opened(self, expansion: Expansion, seconds: float) -> None:
+        self.open[expansion.node_id] = expansion
+        self._budget.asked(self.tree_id, expansion.agent, seconds)
+
+    def builds_on(self, expansion: Expansion) -> tuple[Node | None, list[Node]]:
+        """The parent of an expansion and the nodes of its references."""
+        parent = None if expansion.parent_id is None else self.nodes[expansion.parent_id]
+        return parent, [self.nodes[i] for i in expansion.references]
+
+    # ------------------------------------------------------------------ what came out
+
+    def returned(self, expansion: Expansion, node: Node) -> None:
+        """The expansion gave this node.
+
+        Raises:
+            SearchError: it is not what was asked for or has a reward outside [0, 1]; nothing of
+                it is recorded.
+        """
+        asked = (self.tree_id, *_place(expansion))
+        got = (node.tree_id, *_place(node))
+        if asked != got:
+            raise SearchError(f"asked for {asked}, the expansion returned {got}")
+        if node.verdict.status is Status.INFRA:
+            self.end(FailedExpansion(expansion, "infra", "the verifier failed", node))
+        else:
+            self.end(node)
+
+    def end(self, outcome: Node | FailedExpansion) -> None:
         """An expansion has ended: check, record, then settle now or with its wave."""
+        self._end(outcome, self._budget.seconds(), record=True)
+
+    def _end(self, outcome: Node | FailedExpansion, seconds: float, *, record: bool) -> None:
         if isinstance(outcome, Node):
+            node: Node | None = outcome
             node_id = outcome.node_id
             self.strategy.check(node_id, outcome.reward)
-            if record and self.journal:
-                self.journal.tell(outcome)
+            if record and self._journal:
+                self._journal.tell(outcome, seconds)
         else:
-            node_id = outcome.expansion.node_id
+            node, node_id = outcome.node, outcome.expansion.node_id
             self.strategy.check(node_id)
-            if record and self.journal:
-                self.journal.fail(node_id, outcome.kind, outcome.error, outcome.node)
+            if record and self._journal:
+                self._journal.fail(node_id, outcome.kind, outcome.error, outcome.node, seconds)
+        self._paid(self.open[node_id], node, seconds)
         self._ended[node_id] = outcome
-        if not self.ordered or len(self._ended) == len(self._open):
+        if not self.settings.ordered or len(self._ended) == len(self.open):
             self._settle()
+
+    def _paid(self, expansion: Expansion, node: Node | None, seconds: float) -> None:
+        usage = node.generation.usage if node else None
+        self._budget.ended(self.tree_id, expansion.agent, usage, seconds)
 
     def _settle(self) -> None:
         """Tell the strategy all outcomes that wait, in the order they were asked for."""
+        settings = self.settings
         for node_id in sorted(self._ended):
             outcome = self._ended[node_id]
+            del self.open[node_id]
             if isinstance(outcome, Node):
                 self.strategy.tell(node_id, outcome.reward)
-                self._nodes[node_id] = outcome
-                if self.stop_on_success and outcome.reward >= 1:
-                    self.finished = True
-                if self.on_node:
-                    self.on_node(outcome)
+                self.nodes[node_id] = outcome
+                if settings.stop_on_success and outcome.reward >= 1:
+                    self.stopped = True
+                if settings.on_node:
+                    settings.on_node(outcome)
             else:
                 self.strategy.fail(node_id)
                 self._failed.append(outcome)
-                if self.on_fail:
-                    self.on_fail(self.tree_id, outcome)
-            del self._open[node_id]
+                if settings.on_fail:
+                    settings.on_fail(self.tree_id, outcome)
         self._ended.clear()
-        self._changed.set()
+
+    def cancel_open(self) -> None:
+        """The tree has stopped: give up what is open, and what the budget still holds for it."""
+        for expansion in list(self.open.values()):
+            seconds = self._budget.seconds()
+            if self._journal:
+                self._journal.cancel(expansion.node_id, seconds)
+            self._cancel(expansion, seconds)
+        self._todo.clear()
+        self._close()
+
+    def _cancel(self, expansion: Expansion, seconds: float) -> None:
+        self.strategy.cancel(expansion.node_id)
+        del self.open[expansion.node_id]
+        self._paid(expansion, None, seconds)
+        self._cancelled.append(expansion)
+
+    def change_team(self, event: Literal["join", "leave"], agent: str) -> None:
+        """An agent joins or leaves the search.
+
+        Raises:
+            SearchError: it is there already, or is not, or would leave nobody.
+        """
+        self._change_team(event, agent)
+        if self._journal:
+            self._journal.team(event, agent, self._budget.seconds())
+
+    def _change_team(self, event: str, agent: str) -> None:
+        (self.strategy.join if event == "join" else self.strategy.leave)(agent)
 
     # ------------------------------------------------------------------ replay
 
     def replay(self) -> None:
-        """Bring strategy and result to where the journal ends."""
-        if self.journal is None:
+        """Bring everything to where the journal ends.
+
+        Raises:
+            ResumeError: the journal does not fit this strategy.
+        """
+        if self._journal is None:
             return
-        for where, event in self.journal.numbered_events():
+        for where, event in self._journal.numbered_events():
             try:
                 self._replay_event(event)
             except (KeyError, TypeError, ValueError, SearchError) as error:
                 raise ResumeError(f"journal {where}: does not fit this search: {error}") from error
-        self._todo.extend(e for i, e in self._open.items() if i not in self._ended)
+        self._todo.extend(e for i, e in self.open.items() if i not in self._ended)
+        self._wave_cut = self.settings.ordered and bool(self.open) and not self._ended
+        if self.stopped:
+            self.cancel_open()
 
     def _replay_event(self, event: dict[str, Any]) -> None:
-        if event["event"] == "ask":
+        kind, seconds = event["event"], event["seconds"]
+        self._budget.resumed(seconds)
+        if kind == "ask":
             expansion = expansion_from_json(event)
             self.strategy.restore(expansion)
-            self._open[expansion.node_id] = expansion
-            return
-        node = node_from_json(event["node"]) if event["node"] else None
-        if event["event"] == "tell":
-            if node is None:
-                raise SearchError("tell event without a node")
-            self._end(node, record=False)
-        else:
-            expansion = self._open[event["node_id"]]
+            self._opened(expansion, seconds)
+        elif kind == "tell":
+            self._end(node_from_json(event["node"]), seconds, record=False)
+        elif kind == "fail":
+            node = node_from_json(event["node"]) if event["node"] else None
+            expansion = self.open[event["node_id"]]
             failed = FailedExpansion(expansion, event["kind"], event["error"], node)
-            self._end(failed, record=False)
-
-    # ------------------------------------------------------------------ running
-
-    def _next(self) -> Expansion | None:
-        """An expansion to run now: an unfinished one first, else a new one within the limits."""
-        if self._todo:
-            return self._todo.popleft()
-        full = len(self._open) >= self.in_flight
-        if self.finished or full or self.strategy.asked >= self.budget:
-            return None
-        expansion = self.strategy.ask()
-        if expansion is not None:
-            if self.journal:
-                self.journal.ask(expansion)
-            self._open[expansion.node_id] = expansion
-        return expansion
-
-    async def _attempt(self, expansion: Expansion) -> None:
-        """Run one expansion to its end. Nothing awaits between its result and its record."""
-        parent = None if expansion.parent_id is None else self._nodes[expansion.parent_id]
-        self._running += 1
-        try:
-            node = await self.expand(expansion, parent)
-        except EndpointDownError as error:
-            if not self.contact.made:
-                self._down.append((expansion, error))
-                return
-            self._end(FailedExpansion(expansion, "generation", _describe(error)))
-        except GenerationError as error:
-            self._made_contact()
-            self._end(FailedExpansion(expansion, "generation", _describe(error)))
-        except InfraError as error:
-            self._made_contact()
-            self._end(FailedExpansion(expansion, "infra", _describe(error)))
+            self._end(failed, seconds, record=False)
+        elif kind == "cancel":
+            self._cancel(self.open[event["node_id"]], seconds)
         else:
-            self._check_node(expansion, node)
-            self._made_contact()
-            if node.verdict.status is Status.INFRA:
-                self._end(FailedExpansion(expansion, "infra", "the verifier failed", node))
-            else:
-                self._end(node)
-        finally:
-            self._running -= 1
-            self._changed.set()
+            self._change_team(kind, event["agent"])
 
-    def _check_node(self, expansion: Expansion, node: Node) -> None:
-        asked = (self.tree_id, expansion)
-        got = (
-            node.tree_id,
-            Expansion(node.node_id, node.parent_id, node.depth, node.agent, node.action),
+    # ------------------------------------------------------------------ result
+
+    def result(self) -> TreeResult:
+        """What there is now; also in the middle of a search."""
+        ended = [self._ended[i] for i in sorted(self._ended)]  # of a wave that was interrupted
+        nodes = self.nodes | {o.node_id: o for o in ended if isinstance(o, Node)}
+        failed = [*self._failed, *(o for o in ended if isinstance(o, FailedExpansion))]
+        return TreeResult(
+            self.tree_id,
+            [nodes[i] for i in sorted(nodes)],
+            sorted(failed, key=lambda one: one.expansion.node_id),
+            sorted(self._cancelled, key=lambda one: one.node_id),
+            [e for i, e in sorted(self.open.items()) if i not in self._ended],
+            self._budget.spent(self.tree_id),
         )
-        if asked != got:
-            raise SearchError(f"asked for {asked}, the expansion returned {got}")
-
-    def _made_contact(self) -> None:
-        """Something was answered: endpoints found down before are ordinary failures."""
-        self.contact.made = True
-        down, self._down = self._down, []
-        for expansion, error in down:
-            self._end(FailedExpansion(expansion, "generation", _describe(error)))
-
-    def _give_up_if_down(self) -> None:
-        """Nothing runs. If all that was tried found its endpoint down, that is the error."""
-        if self._down and not self.contact.made:
-            raise self._down[0][1]
-        if self._down:
-            self._made_contact()
-
-    async def run_as_completed(self) -> None:
-        with contextlib.suppress(_Solved), first_error():
-            async with asyncio.TaskGroup() as group:
-                for _ in range(max(self.in_flight, len(self._todo))):
-                    group.create_task(self._work())
-
-    async def _work(self) -> None:
-        while True:
-            # The place under the common limit comes first, so that what to do with it is
-            # decided on the latest statistics.
-            async with self.limiter or contextlib.nullcontext():
-                expansion = self._next()
-                if expansion is not None:
-                    await self._attempt(expansion)
-                    if self.finished:
-                        raise _Solved
-                    continue
-            if self._running == 0:
-                if not self._down:
-                    return
-                self._give_up_if_down()
-            elif self.strategy.asked >= self.budget:
-                return
-            else:
-                self._changed.clear()
-                await self._changed.wait()
-
-    async def run_waves(self) -> None:
-        while not self.finished:
-            wave = []
-            while (expansion := self._next()) is not None:
-                wave.append(expansion)
-            if not wave:
-                return
-            with first_error():
-                async with asyncio.TaskGroup() as group:
-                    for expansion in wave:
-                        group.create_task(self._attempt_within_limit(expansion))
-            self._give_up_if_down()
-
-    async def _attempt_within_limit(self, expansion: Expansion) -> None:
-        async with self.limiter or contextlib.nullcontext():
-            await self._attempt(expansion)
 
 
-def _describe(error: Exception) -> str:
-    return str(error) or type(error).__name__
+def _place(of: Expansion | Node) -> tuple[int, int | None, int, str, str]:
+    return of.node_id, of.parent_id, of.depth, of.agent, of.action

@@ -1,0 +1,168 @@
+import asyncio
+import copy
+import pickle
+
+import pytest
+from search_helpers import FakeExpand, grow, slower, strategy, uneven
+
+from mars2.config import SearchConfig
+from mars2.errors import GenerationError, ResumeError
+from mars2.search import Journal, derive, make_strategy, read_journal
+
+MODES = pytest.mark.parametrize("ordered", [True, False])
+
+
+@MODES
+async def test_cancellation_leaves_a_journal_that_goes_on(tmp_path, ordered):
+    path = tmp_path / "j"
+    uninterrupted = await grow(
+        "t", strategy(), FakeExpand("t", uneven), budget=20, in_flight=4, ordered=True
+    )
+    with Journal.open(path, {}) as journal:
+        seen = asyncio.Event()
+        count = 0
+
+        def on_node(node):
+            nonlocal count
+            count += 1
+            if count == 7:
+                seen.set()
+
+        task = asyncio.create_task(
+            grow(
+                "t",
+                strategy(),
+                FakeExpand("t", uneven),
+                budget=20,
+                in_flight=4,
+                journal=journal,
+                ordered=ordered,
+                on_node=on_node,
+            )
+        )
+        await seen.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    told = [e["node_id"] for e in read_journal(path) if e["event"] == "tell"]
+    assert len(told) >= 7
+    with Journal.open(path, {}) as journal:
+        expand = FakeExpand("t", slower)
+        result = await grow(
+            "t",
+            strategy(),
+            expand,
+            budget=20,
+            in_flight=4,
+            journal=journal,
+            ordered=ordered,
+        )
+    assert not set(told) & set(expand.started)
+    assert len(result.nodes) == 20
+    if ordered:
+        assert result == uninterrupted
+
+
+async def run_journaled(path, ordered, budget=24, seed=0, steps=uneven):
+    """Run with a tenth of failures; (result, strategy, expand)."""
+
+    def outcome(e):
+        return GenerationError("lost") if derive("lost", e.node_id) % 10 == 0 else None
+
+    s, expand = strategy(seed=seed), FakeExpand("t", steps, outcome)
+    with Journal.open(path, {}) as journal:
+        result = await grow(
+            "t",
+            s,
+            expand,
+            budget=budget,
+            in_flight=4,
+            journal=journal,
+            ordered=ordered,
+        )
+    return result, s, expand
+
+
+async def test_ordered_resume_from_every_line_equals_the_uninterrupted_run(tmp_path):
+    path = tmp_path / "j"
+    result, s, _ = await run_journaled(path, ordered=True)
+    assert result.failed
+    statistics, following = s.statistics(), s.ask()
+    lines = path.read_bytes().splitlines(keepends=True)
+    for kept in range(1, len(lines) + 1):
+        path.write_bytes(b"".join(lines[:kept]) + b'{"event":"tell","tr')
+        ended = {e["node_id"] for e in read_journal(path) if e["event"] in ("tell", "fail")}
+        again, t, expand = await run_journaled(path, ordered=True, steps=slower)
+        assert again == result
+        assert t.statistics() == statistics
+        assert sorted(expand.started) == sorted(set(range(1, 25)) - ended)
+        assert t.ask() == following
+
+
+async def test_as_completed_replay_restores_statistics_exactly(tmp_path):
+    path = tmp_path / "j"
+    result, s, _ = await run_journaled(path, ordered=False)
+    order = [e["node_id"] for e in read_journal(path) if e["event"] in ("tell", "fail")]
+    assert order != sorted(order)
+    again, t, expand = await run_journaled(path, ordered=False)
+    assert expand.started == []
+    assert again == result
+    assert t.statistics() == s.statistics()
+    assert t.ask() == s.ask()
+
+
+async def test_as_completed_resume_repeats_and_loses_nothing(tmp_path):
+    path = tmp_path / "j"
+    await run_journaled(path, ordered=False)
+    lines = path.read_bytes().splitlines(keepends=True)
+    for kept in range(1, len(lines) + 1):
+        path.write_bytes(b"".join(lines[:kept]))
+        past = list(read_journal(path))
+        ended = {e["node_id"] for e in past if e["event"] in ("tell", "fail")}
+        result, s, expand = await run_journaled(path, ordered=False, steps=slower)
+        assert sorted(expand.started) == sorted(set(range(1, 25)) - ended)
+        assert len(result.nodes) + len(result.failed) == 24
+        # What was asked before is asked again as it was.
+        asks = [e for e in read_journal(path) if e["event"] == "ask"]
+        before = [e for e in past if e["event"] == "ask"]
+        assert asks[: len(before)] == before
+        assert (s.asked, s.in_flight) == (24, 0)
+
+
+async def test_a_journal_of_other_agents_does_not_fit(tmp_path):
+    path = tmp_path / "j"
+    await run_journaled(path, ordered=False)
+    other = make_strategy(SearchConfig(), ["zoe"], 0)
+    with Journal.open(path, {}) as journal, pytest.raises(ResumeError, match="line 2"):
+        await grow("t", other, FakeExpand("t"), budget=5, journal=journal)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '{"event":"tell","tree":"t","seconds":0,"node_id":1,"reward":0,"node":{}}',
+        '{"event":"tell","tree":"t","seconds":0,"node_id":1,"reward":0,"node":null}',
+        '{"event":"tell","tree":"t","seconds":0,"node_id":1,"reward":0,"node":7}',
+        '{"event":"fail","tree":"t","seconds":0,"node_id":1}',
+        '{"event":"fail","tree":"t","seconds":0,"node_id":8,"kind":"infra","error":"","node":null}',
+        '{"event":"ask","tree":"t","seconds":0}',
+    ],
+)
+async def test_a_bad_event_names_its_line(tmp_path, event):
+    path = tmp_path / "j"
+    with Journal.open(path, {}) as journal:
+        journal.tree("t").ask(strategy().ask())
+    with path.open("a") as file:
+        file.write(event + "\n")
+    with Journal.open(path, {}) as journal, pytest.raises(ResumeError, match="line 3"):
+        await grow("t", strategy(), FakeExpand("t"), budget=5, journal=journal)
+
+
+async def test_nothing_is_copied_or_pickled(monkeypatch, tmp_path):
+    def forbidden(*args, **kwargs):
+        raise AssertionError("state was copied")
+
+    for module, name in ((copy, "deepcopy"), (pickle, "dumps"), (pickle, "dump")):
+        monkeypatch.setattr(module, name, forbidden)
+    result, _, _ = await run_journaled(tmp_path / "j", ordered=False)
+    assert len(result.nodes) + len(result.failed) == 24
