@@ -167,8 +167,8 @@ class Budget:
     With `reallocate`, what closed problems (solved, or with nothing left to ask) did not use is
     shared equally by the others: each of m open problems may spend (T - C) / m, where C is what
     the closed ones have spent and T is the sum of all problems' limits, or the run's limit if that
-    is less; what does not divide goes one each to the first in order of opening. Seconds are not
-    shared.
+    is less or the only one; what does not divide goes one each to the first in order of opening.
+    All together start nothing once T is spent. Seconds are not shared.
 
     Args:
         problem: limits of each problem.
@@ -273,18 +273,27 @@ class Budget:
         """May this problem ask for one more node now?"""
         if self.out_of_time(tree_id):
             return Gate.SPENT
-        of_run = self._total.gate(self.run, self.rates)
+        whole = self._total.gate(self._whole() if self.reallocate else self.run, self.rates)
         own = self._accounts[tree_id].gate(self.limits(tree_id), self.rates)
         if own is Gate.SPENT and self.reallocate and len(self._open) > 1:
             own = Gate.WAIT  # another problem may yet leave something
-        return max(of_run, own)
+        return max(whole, own)
+
+    def _whole(self) -> Limits:
+        """What all problems together may spend when they share."""
+        count = len(self._accounts)
+        return Limits(
+            nodes=_less(self.problem.nodes, count, self.run.nodes),
+            tokens=_less(self.problem.tokens, count, self.run.tokens),
+            cost=_less(self.problem.cost, count, self.run.cost),
+        )
 
     def _share_out(self) -> dict[str, Limits]:
-        order = list(self._open)
+        whole, order = self._whole(), list(self._open)
         closed = [a for t, a in self._accounts.items() if t not in self._open]
-        nodes = self._left(self.problem.nodes, self.run.nodes, sum(s.nodes for s in closed))
-        tokens = self._left(self.problem.tokens, self.run.tokens, sum(s.tokens for s in closed))
-        cost = self._left(self.problem.cost, self.run.cost, sum(s.cost for s in closed))
+        nodes = _left(whole.nodes, sum(a.nodes for a in closed))
+        tokens = _left(whole.tokens, sum(a.tokens for a in closed))
+        cost = _left(whole.cost, sum(a.cost for a in closed))
         return {
             tree_id: _Share(
                 nodes=_part(nodes, len(order), i),
@@ -294,12 +303,6 @@ class Budget:
             )
             for i, tree_id in enumerate(order)
         }
-
-    def _left(self, each: N | None, run: N | None, closed: N) -> N | None:
-        if each is None:
-            return None
-        total = each * len(self._accounts)
-        return max((total if run is None else min(total, run)) - closed, 0)
 
 
 class _Share(Limits):
@@ -333,6 +336,15 @@ def make_budget(config: RunConfig, *, clock: Callable[[], float] = time.monotoni
 
 def _reached(spent: float, limit: float | None) -> bool:
     return limit is not None and spent >= limit
+
+
+def _less(each: N | None, count: int, run: N | None) -> N | None:
+    whole = None if each is None else each * count
+    return run if whole is None else whole if run is None else min(whole, run)
+
+
+def _left(whole: N | None, spent: N) -> N | None:
+    return None if whole is None else max(whole - spent, 0)
 
 
 def _part(total: int | None, parts: int, index: int) -> int | None:
