@@ -22,10 +22,15 @@ ALLOWED: dict[str, set[str]] = {
     "verifier": {"prompts", "problems"},
     "prompts": {"problems"},
     "agents": {"prompts", "lab", "search"},
-    "inference": {"agents", "problems", "prompts", "search", "verifier"},
+    # a reward model is an interface below (see test_selection_knows_reward_models…) and a
+    # trainer above
+    "rewards": {"agents", "evaluation", "problems", "prompts", "search", "training", "verifier"},
+    "inference": {"agents", "problems", "prompts", "rewards", "search", "verifier"},
     "evaluation": {"agents", "inference", "problems", "prompts", "search", "verifier"},
     "training": {"agents", "inference", "problems", "search", "verifier", "prompts"},
     "lab": {"agents", "problems", "prompts", "training", "verifier", "search"},
+    "api": {"agents", "inference", "problems", "search", "verifier"},
+    "__init__": {"api", "inference"},
     "cli": {
         "agents",
         "evaluation",
@@ -33,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
         "lab",
         "problems",
         "prompts",
+        "rewards",
         "search",
         "training",
         "verifier",
@@ -40,21 +46,28 @@ ALLOWED: dict[str, set[str]] = {
 }
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "ray", "vllm"}
 CORE = (
+    "mars2",
+    "mars2.api",
     "mars2.cli.main",
     "mars2.cli.solve",
     "mars2.cli.evaluate",
     "mars2.cli.verify",
     "mars2.cli.problems",
     "mars2.cli.lab",
+    "mars2.cli.reward_model",
     "mars2.cli.doctor",
     "mars2.agents.openai",
     "mars2.agents.scripted",
     "mars2.evaluation.evaluate",
     "mars2.inference.solve",
+    "mars2.inference.agreement",
     "mars2.lab.families",
     "mars2.problems",
     "mars2.prompts",
     "mars2.prompts.micro",
+    "mars2.rewards.base",
+    "mars2.rewards.data",
+    "mars2.rewards.metrics",
     "mars2.search.runner",
     "mars2.training.credit",
     "mars2.verifier",
@@ -93,6 +106,13 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_search_knows_no_model() -> None:
     for path in (PACKAGE / "search").rglob("*.py"):
         assert imported_parts(path) <= {"search", *BASE}
+
+
+def test_selection_knows_reward_models_as_an_interface_only() -> None:
+    for path in (PACKAGE / "inference").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mars2.rewards"):
+                assert node.module == "mars2.rewards.base", path
 
 
 def test_the_core_imports_no_torch() -> None:
