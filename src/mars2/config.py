@@ -220,6 +220,28 @@ class RunConfig(_Section):
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
+PRESETS: dict[str, dict[str, Any]] = {
+    # As training rolls trees out (arXiv 2602.07848).
+    "mars2": {
+        "search": {"strategy": "ab-mcts", "depth_guided": False, "error_feedback": False},
+        "inference": {"selector": "public"},
+    },
+    # Its test-time strategy: error feedback, depth-guided exploration, a reward model.
+    "mars2-t+": {
+        "search": {"strategy": "ab-mcts", "depth_guided": True, "error_feedback": True},
+        "inference": {"selector": "combined"},
+    },
+}
+"""Settings by name, below a file's and the command line's."""
+
+
+def preset(name: str) -> dict[str, Any]:
+    """A copy of the preset's settings. Raises ConfigError for an unknown name."""
+    if name not in PRESETS:
+        raise ConfigError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
+    return {section: dict(values) for section, values in PRESETS[name].items()}
+
+
 def load_config(
     path: Path | None = None,
     overrides: Sequence[str] = (),

@@ -20,7 +20,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from mars2.cli.tree_view import growing
+from mars2.inference.show import label
 from mars2.training.rundir import finite
+from mars2.types import Node
 
 Advance = Callable[[], None]
 
@@ -94,6 +97,20 @@ class Output:
                 self.log(f"{what}: {done}/{total}")
 
         yield advance
+
+    @contextmanager
+    def growing_tree(self, title: str, budget: int) -> Iterator[Callable[[Node], None]]:
+        """Takes the nodes of a search: a tree that grows on a terminal, elsewhere lines."""
+        if self._log.is_terminal:
+            with growing(self._log, title, budget) as add:
+                yield add
+            return
+
+        def line(node: Node) -> None:
+            under = f"refines {node.parent_id}" if node.parent_id else "first attempt"
+            self.log("  " * (node.depth - 1) + f"{label(node)} ({under})")
+
+        yield line
 
 
 def percent(value: float, interval: Sequence[float] | None = None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from mars2.agents.team import build_team
 from mars2.cli.options import chosen, config_options, json_option, run_async
 from mars2.cli.output import Output
 from mars2.cli.problems import find_problem
-from mars2.config import AgentConfig, RunConfig
+from mars2.config import PRESETS, AgentConfig, RunConfig, preset
 from mars2.errors import UsageError
+from mars2.inference.select import select
 from mars2.inference.solve import Solution, solve
 from mars2.problems.markdown import problem_from_statement
 from mars2.types import Node, Problem
@@ -34,6 +36,9 @@ NO_AGENT = """no agent was given, and the environment names no endpoint. Do one 
 @click.argument("problem")
 @config_options
 @click.option("--budget", type=click.IntRange(min=1), help="Nodes of the tree [8].")
+@click.option("--max-total-tokens", type=click.IntRange(min=1), help="Tokens that it may use.")
+@click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Time for it.")
+@click.option("--preset", "preset_name", type=click.Choice(list(PRESETS)), help="Settings by name.")
 @click.option("--source", help="Where PROBLEM's id is looked up [builtin].")
 @click.option(
     "--tests",
@@ -46,6 +51,9 @@ NO_AGENT = """no agent was given, and the environment names no endpoint. Do one 
 def command(
     problem: str,
     budget: int | None,
+    max_total_tokens: int | None,
+    max_seconds: float | None,
+    preset_name: str | None,
     source: str | None,
     tests_path: Path | None,
     entry_point: str | None,
@@ -54,18 +62,29 @@ def command(
 ) -> int:
     """Solve PROBLEM: an id, a Markdown file with the statement, or - for stdin.
 
-    Exits 0 if the answer passes all tests, 1 if not.
+    Exits 0 if the answer passes all tests, 1 if not. Ctrl-C ends the search and prints the best
+    program so far.
     """
     output = Output(as_json)
     task = _read_problem(problem, source, tests_path, entry_point)
-    config = chosen(shared).resolve(search__nodes=budget)
+    config = chosen(shared).resolve(
+        preset(preset_name) if preset_name else None,
+        search__nodes=budget,
+        budget__problem_tokens=max_total_tokens,
+        budget__problem_seconds=max_seconds,
+    )
     config = config.model_copy(
         update={"search": config.search.model_copy(update={"stop_on_success": True})}
     )
     if not config.agents:
         config = config.model_copy(update={"agents": [_agent_of_environment(output)]})
     started = time.monotonic()
-    solution = run_async(_run(task, config, output))
+    nodes: list[Node] = []
+    try:
+        solution = run_async(_run(task, config, output, nodes))
+    except KeyboardInterrupt:
+        _show_best(output, task, nodes)
+        raise
     seconds = round(time.monotonic() - started, 1)
     if as_json:
         output.data(_report(task, solution) | {"seconds": seconds})
@@ -124,21 +143,32 @@ def _served_models() -> list[str]:
         return []
 
 
-async def _run(problem: Problem, config: RunConfig, output: Output) -> Solution:
+async def _run(problem: Problem, config: RunConfig, output: Output, nodes: list[Node]) -> Solution:
+    """`nodes` gets each finished one."""
     team = build_team(config.agents)
     try:
         async with make_verifier(config.verifier) as verifier:
+            with output.growing_tree(problem.id, config.search.nodes) as show:
 
-            def on_node(node: Node) -> None:
-                under = f"refines {node.parent_id}" if node.parent_id else "first attempt"
-                output.log(
-                    f"{'  ' * (node.depth - 1)}node {node.node_id} ({under}) {node.agent}: "
-                    f"{node.verdict.status}, {node.verdict.passed}/{node.verdict.total} public"
-                )
+                def on_node(node: Node) -> None:
+                    nodes.append(node)
+                    show(node)
 
-            return await solve(problem, team.agents, verifier, config, on_node=on_node)
+                return await solve(problem, team.agents, verifier, config, on_node=on_node)
     finally:
         await team.aclose()
+
+
+def _show_best(output: Output, problem: Problem, nodes: list[Node]) -> None:
+    best = select(nodes)
+    if best is None:
+        output.log(f"{problem.id}: interrupted before any program was written")
+        return
+    output.show((best.code or "").rstrip() + "\n")
+    output.log(
+        f"{problem.id}: interrupted after {len(nodes)} nodes; the best so far is node "
+        f"{best.node_id} by {best.agent}: {best.verdict.passed}/{best.verdict.total} public tests"
+    )
 
 
 def _report(problem: Problem, solution: Solution) -> dict[str, Any]:
@@ -153,6 +183,7 @@ def _report(problem: Problem, solution: Solution) -> dict[str, Any]:
         "passed": final.passed if final else 0,
         "total": len(problem.tests("all")),
         "nodes": len(solution.tree.nodes),
+        "spent": asdict(solution.tree.spent),
         "failed_requests": len(solution.tree.failed),
     }
 

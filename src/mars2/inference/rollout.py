@@ -130,6 +130,8 @@ class Rollout:
                 style=agent.policy.prompt_style,
                 system_prompt=agent.role.system_prompt,
                 parent=parent,
+                references=references,
+                error_feedback=self.search.error_feedback,
             )
             seed = derive(self.seed, tree_id, expansion.node_id)
             generation = await agent.generate(prompt, seed=seed)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from mars2.agents.base import Agent
 from mars2.config import RunConfig
+from mars2.inference import show
 from mars2.inference.rollout import Rollout
 from mars2.inference.select import select
+from mars2.search.budget import make_budget
 from mars2.search.journal import Journal
 from mars2.search.runner import OnNode, TreeResult
 from mars2.types import Node, Problem, Verdict
@@ -28,6 +30,26 @@ class Solution:
         """True if the answer passes every test there is."""
         return self.final is not None and self.final.ok
 
+    @property
+    def code(self) -> str | None:
+        """The program, if any was written."""
+        return self.node.code if self.node else None
+
+    def __str__(self) -> str:
+        spent = self.tree.spent
+        state = "solved" if self.solved else f"not solved: {self.final and self.final.status}"
+        if self.node is None:
+            state = "no program was written"
+        who = f" by {self.node.agent} in node {self.node.node_id}" if self.node else ""
+        return (
+            f"{self.tree.tree_id}: {state}{who} "
+            f"({spent.nodes} nodes, {spent.tokens} tokens, {spent.seconds:.1f} s)"
+        )
+
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        return show.html(str(self), self.tree.nodes, self.code)
+
 
 async def solve(
     problem: Problem,
@@ -42,13 +64,19 @@ async def solve(
     """Search with public tests as reward and judge the selected node on all tests.
 
     Args:
-        config: `search` (budget `search.nodes`) and `seed`.
+        config: `search`, `budget`, the prices of `agents`, and `seed`.
 
     Raises:
         EndpointDownError: no request got through.
     """
     rollout = Rollout(
-        agents, verifier, config.search, seed=config.seed, journal=journal, ordered=False
+        agents,
+        verifier,
+        config.search,
+        seed=config.seed,
+        journal=journal,
+        ordered=False,
+        budget=make_budget(config),
     )
     tree = await rollout.tree(tree_id or problem.id, problem, on_node)
     node = select(tree.nodes)

@@ -1,0 +1,126 @@
+"""`mars2.solve` as a user calls it, with real programs in the real verifier."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mars2
+from mars2.agents.base import Agent
+from mars2.agents.scripted import load_scripted
+from mars2.config import RunConfig, VerifierConfig, preset
+from mars2.errors import ConfigError, ResumeError, UsageError
+from mars2.search.journal import read_journal
+from mars2.types import FunctionalTest, Problem
+from mars2.verifier import Verifier
+
+PROBLEM = Problem(
+    id="t/double",
+    statement="Return twice x.",
+    entry_point="double",
+    public_tests=[FunctionalTest(args=[3], expected=6)],
+    private_tests=[FunctionalTest(args=[10], expected=20)],
+)
+WRITER = """
+def answer(messages, seed):
+    again = "previous program" in messages[-1].content
+    body = "2 * x" if again else "x + 1"
+    return f"```python\\ndef double(x):\\n    return {body}\\n```"
+"""
+NEVER = "def answer(messages, seed):\n    return '```python\\ndef double(x): return 0\\n```'\n"
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> str:
+    """An agent that is right at the second attempt."""
+    path = tmp_path / "writer.py"
+    path.write_text(WRITER)
+    return f"a=scripted:{path}"
+
+
+@pytest.fixture
+def never(tmp_path: Path) -> str:
+    path = tmp_path / "never.py"
+    path.write_text(NEVER)
+    return f"b=scripted:{path}"
+
+
+def test_a_problem_a_team_a_budget(writer: str) -> None:
+    seen: list[int] = []
+    result = mars2.solve_sync(
+        PROBLEM, [writer], budget=32, seed=1, on_node=lambda node: seen.append(node.node_id)
+    )
+    assert result.solved
+    assert result.code is not None
+    assert "2 * x" in result.code
+    assert isinstance(result, mars2.Solution)
+    assert str(result).startswith("t/double: solved by a in node ")
+    assert "2 * x" in result._repr_html_()
+    assert len(seen) == len(result.tree.nodes) <= 32
+
+
+async def test_in_an_event_loop_with_what_is_open_already(writer: str, tmp_path: Path) -> None:
+    agents = {"w": Agent("w", load_scripted("p", writer.partition(":")[2]))}
+    journal = tmp_path / "j.jsonl"
+    async with Verifier(VerifierConfig(workers=1)) as verifier:
+        result = await mars2.solve(PROBLEM, agents, verifier=verifier, journal=journal)
+        assert result.solved
+        count = sum(1 for _ in read_journal(journal))
+        again = await mars2.solve(PROBLEM, agents, verifier=verifier, journal=journal)
+        assert again.solved
+        assert [n.code for n in again.tree.nodes] == [n.code for n in result.tree.nodes]
+        assert sum(1 for _ in read_journal(journal)) == count
+        assert verifier.worker_pids()
+        with pytest.raises(ResumeError, match="other settings"):
+            await mars2.solve(PROBLEM, agents, verifier=verifier, journal=journal, budget=3)
+        with pytest.raises(UsageError, match="await mars2"):
+            mars2.solve_sync(PROBLEM, agents)
+
+
+@pytest.mark.parametrize(("budget", "nodes"), [(5, 5), ({"nodes": 3, "seconds": 600}, 3)])
+def test_budgets_end_a_search(never: str, budget: Any, nodes: int) -> None:
+    result = mars2.solve_sync(PROBLEM, never, budget=budget, config={"search": {"in_flight": 1}})
+    assert not result.solved
+    assert "not solved: wrong_answer" in str(result)
+    assert len(result.tree.nodes) == nodes
+
+
+def test_presets_and_settings_are_merged_in_order(never: str) -> None:
+    result = mars2.solve_sync(
+        PROBLEM, [never], preset="mars2", budget=2, config={"search": {"error_feedback": True}}
+    )
+    refined = [n for n in result.tree.nodes if n.action == "refine"]
+    assert all("What went wrong" in n.prompt[-1].content for n in refined)
+    for name in ("mars2", "mars2-t+"):
+        RunConfig.model_validate(preset(name))
+    with pytest.raises(ConfigError, match="unknown preset 'x'; there are mars2, mars2-t"):
+        mars2.solve_sync(PROBLEM, [never], preset="x")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"budget": {"hours": 1}}, "unknown 'hours'"),
+        ({"problem": "no-such"}, "no builtin problem is called 'no-such'"),
+        ({"team": []}, "at least one agent"),
+        ({"budget": 0}, "nodes"),
+        ({"config": {"serch": {}}}, "serch"),
+    ],
+)
+def test_bad_arguments_are_named(never: str, options: dict[str, Any], said: str) -> None:
+    arguments = {"problem": PROBLEM, "team": [never], **options}
+    with pytest.raises((UsageError, ConfigError), match=said):
+        mars2.solve_sync(**arguments)
+
+
+def test_the_package_imports_nothing_before_it_is_needed() -> None:
+    code = "import sys, mars2, json; print(json.dumps([m for m in sys.modules if 'mars2' in m]))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(out.stdout) == ["mars2"]
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = mars2.nothing
