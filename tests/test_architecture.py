@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     # trainer above
     "rewards": {"agents", "evaluation", "problems", "prompts", "search", "training", "verifier"},
     "inference": {"agents", "problems", "prompts", "rewards", "search", "verifier"},
-    "evaluation": {"agents", "inference", "problems", "prompts", "search", "verifier"},
+    "evaluation": {"agents", "inference", "problems", "prompts", "rewards", "search", "verifier"},
     "training": {"agents", "inference", "problems", "search", "verifier", "prompts"},
     "lab": {"agents", "problems", "prompts", "training", "verifier", "search"},
     "api": {"agents", "inference", "problems", "search", "verifier"},

@@ -13,13 +13,16 @@ from typing import Any
 from mars2.agents.base import Agent
 from mars2.config import RunConfig
 from mars2.evaluation.metrics import bootstrap_ci, mean, pass_at_k
+from mars2.inference.guide import Guide, make_guide
 from mars2.inference.rollout import Rollout
-from mars2.inference.select import select
+from mars2.rewards.base import RewardModel
 from mars2.search.journal import Journal
 from mars2.search.limiter import Limiter
 from mars2.search.runner import OnNode, TreeResult
 from mars2.types import Problem, Status
 from mars2.verifier import AnyVerifier
+
+_BY_TESTS = Guide()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +124,12 @@ async def evaluate(
     ordered: bool = True,
     trees: bool = True,
     on_node: OnNode | None = None,
+    reward_model: RewardModel | None = None,
 ) -> EvalResult:
     """Judge each agent's independent first attempts, then one tree of the team a problem.
 
     Args:
-        config: `eval.samples`, `eval.nodes`, `search`, `seed`.
+        config: `eval.samples`, `eval.nodes`, `search`, `inference`, `seed`.
         label: prefix of tree ids, so that several evaluations can share one journal.
 
     Raises:
@@ -140,6 +144,7 @@ async def evaluate(
         }
     )
 
+    guide = make_guide(config.inference, reward_model)
     limiter = Limiter(config.search.concurrency)
 
     async def attempt(name: str, agent: Agent) -> list[TreeResult]:
@@ -182,12 +187,16 @@ async def evaluate(
             journal=journal,
             ordered=ordered,
             limiter=limiter,
+            guide=guide,
         )
         results = await together.forest(
             [(f"{label}/team/{p.id}", p) for p in problems], on_node=on_node
         )
         judged = await asyncio.gather(
-            *(judge_tree(p, r, verifier) for p, r in zip(problems, results, strict=True))
+            *(
+                judge_tree(p, r, verifier, guide, config.seed)
+                for p, r in zip(problems, results, strict=True)
+            )
         )
         outcomes = {p.id: o for p, o in zip(problems, judged, strict=True) if o is not None}
         masked += sum(o.failed for o in outcomes.values()) + (len(judged) - len(outcomes))
@@ -195,7 +204,11 @@ async def evaluate(
 
 
 async def judge_tree(
-    problem: Problem, result: TreeResult, verifier: AnyVerifier
+    problem: Problem,
+    result: TreeResult,
+    verifier: AnyVerifier,
+    guide: Guide = _BY_TESTS,
+    seed: int = 0,
 ) -> TreeOutcome | None:
     """Run all tests on the nodes that passed the public ones (a public failure settles it).
 
@@ -208,7 +221,7 @@ async def judge_tree(
     if any(v.status is Status.INFRA for v in verdicts):
         return None
     passed = {n.node_id for n, v in zip(candidates, verdicts, strict=True) if v.ok}
-    chosen = select(result.nodes)
+    chosen = await guide.choose(result, problem, verifier, seed)
     return TreeOutcome(
         selected=chosen is not None and chosen.node_id in passed,
         any_passed=bool(passed),

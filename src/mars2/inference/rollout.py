@@ -9,6 +9,7 @@ from typing import Literal
 
 from mars2.agents.base import Agent
 from mars2.config import SearchConfig
+from mars2.inference.guide import Guide
 from mars2.prompts import build_prompt, extract_program
 from mars2.search import make_strategy
 from mars2.search.budget import Budget
@@ -22,6 +23,7 @@ from mars2.verifier import AnyVerifier
 
 RewardKind = Literal["binary", "fraction"]
 
+_UNGUIDED = Guide()
 UNKNOWN_REWARD = 0.5
 """Reward of a program for which there is no test to run: neither good nor bad."""
 
@@ -49,6 +51,7 @@ class Rollout:
         limiter: to share one limit between rollouts; by default `search.concurrency` here.
         budget: what all trees of this rollout may spend, see `mars2.search.make_budget`; by
             default `search.nodes` each.
+        guide: what a reward model adds to rewards.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Rollout:
         ordered: bool = True,
         limiter: Limiter | None = None,
         budget: Budget | None = None,
+        guide: Guide = _UNGUIDED,
     ) -> None:
         self.agents = dict(agents)
         self.verifier = verifier
@@ -75,6 +79,7 @@ class Rollout:
         self.ordered = ordered
         self._limiter = limiter or Limiter(search.concurrency)
         self._budget = budget
+        self._guide = guide
 
     async def tree(
         self, tree_id: str, problem: Problem, on_node: OnNode | None = None
@@ -148,7 +153,7 @@ class Rollout:
                 generation=generation,
                 code=code,
                 verdict=verdict,
-                reward=reward_of(verdict, self.reward),
+                reward=await self._guide.reward(problem, code, reward_of(verdict, self.reward)),
             )
 
         return expand

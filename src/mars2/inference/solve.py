@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from mars2.agents.base import Agent
 from mars2.config import RunConfig
 from mars2.inference import show
+from mars2.inference.guide import make_guide
 from mars2.inference.rollout import Rollout
-from mars2.inference.select import select
+from mars2.rewards.base import RewardModel
 from mars2.search.budget import make_budget
 from mars2.search.journal import Journal
 from mars2.search.runner import OnNode, TreeResult
@@ -60,15 +61,19 @@ async def solve(
     tree_id: str | None = None,
     journal: Journal | None = None,
     on_node: OnNode | None = None,
+    reward_model: RewardModel | None = None,
 ) -> Solution:
     """Search with public tests as reward and judge the selected node on all tests.
 
     Args:
-        config: `search`, `budget`, the prices of `agents`, and `seed`.
+        config: `search`, `budget`, the prices of `agents`, `inference` and `seed`.
+        reward_model: one that is loaded already, instead of `inference.reward_model`.
 
     Raises:
         EndpointDownError: no request got through.
+        ConfigError, UsageError: a reward model is needed, and there is none that works.
     """
+    guide = make_guide(config.inference, reward_model)
     rollout = Rollout(
         agents,
         verifier,
@@ -77,8 +82,9 @@ async def solve(
         journal=journal,
         ordered=False,
         budget=make_budget(config),
+        guide=guide,
     )
     tree = await rollout.tree(tree_id or problem.id, problem, on_node)
-    node = select(tree.nodes)
+    node = await guide.choose(tree, problem, verifier, config.seed)
     final = await verifier.verify(problem, node.code, id=tree.tree_id) if node else None
     return Solution(node=node, tree=tree, final=final)
