@@ -68,27 +68,6 @@ def test_equals_take_turns():
     assert [trees.index(t) for t in log] == [0, 1, 2] * 3
 
 
-def test_a_parked_taker_is_offered_again_when_any_place_is_given_back():
-    limiter, log = Limiter(2), []
-    busy = Tree(5, log, at_once=1)
-
-    class Waiting(Tree):
-        ready = False
-
-        def begin(self):
-            if self.ready:
-                return super().begin()
-            limiter.park(self)
-            return False
-
-    waiting = Waiting(1, log)
-    limiter.want(busy, waiting)
-    assert limiter.free == 1
-    waiting.ready = True
-    limiter.give_back(busy)
-    assert waiting.held == 1
-
-
 def test_who_has_left_is_offered_nothing():
     limiter, log = Limiter(1), []
     first, second, third = (Tree(1, log) for _ in range(3))

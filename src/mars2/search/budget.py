@@ -196,6 +196,7 @@ class Budget:
         self._accounts: dict[str, Account] = {}
         self._open: dict[str, None] = {}  # tree ids in order of opening
         self._shares: dict[str, Limits] | None = None  # None: to be worked out anew
+        self._waiting: list[Callable[[], None]] = []
 
     # ------------------------------------------------------------------ time
 
@@ -278,6 +279,20 @@ class Budget:
         if own is Gate.SPENT and self.reallocate and len(self._open) > 1:
             own = Gate.WAIT  # another problem may yet leave something
         return max(whole, own)
+
+    # ------------------------------------------------------------------ waiting
+
+    def wait(self, wake: Callable[[], None]) -> None:
+        """Call this at the next `changed`: for whom the gate said WAIT."""
+        self._waiting.append(wake)
+
+    def changed(self) -> None:
+        """Something has ended or was closed, and all its consequences are drawn."""
+        waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()
+
+    # ------------------------------------------------------------------ shares
 
     def _whole(self) -> Limits:
         """What all problems together may spend when they share."""

@@ -14,6 +14,7 @@ same turn of the event loop.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 from mars2.errors import EndpointDownError, GenerationError, InfraError, SearchError
@@ -86,13 +87,11 @@ class Forest:
             ResumeError: the journal does not fit.
             Exception: whatever else an expansion raised, after the others were cancelled.
         """
-        self.budget.start()
-        for tree in self._trees.values():  # all before any begins: they share the budget
-            tree.run.replay()
+        self._replay()
         self._running = True
         try:
             self._limiter.want(*self._trees.values())
-            self._end_if_over()
+            self._check_soon()
             await self._over.wait()
         finally:
             self._running = False
@@ -105,6 +104,19 @@ class Forest:
         if self._error is not None:
             raise self._error
         return self.results()
+
+    def _replay(self) -> None:
+        """All trees before any begins: they share the budget."""
+        self.budget.start()
+        # Nothing here is garbage: looking for it takes as long as all the rest.
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            for tree in self._trees.values():
+                tree.run.replay()
+        finally:
+            if collects:
+                gc.enable()
 
     def results(self) -> list[TreeResult]:
         """What there is now, in the order of the jobs; at any time."""
@@ -153,10 +165,10 @@ class Forest:
             task.add_done_callback(lambda done: self._done(tree, expansion, done))
             return True
         if run.waiting:
-            self._limiter.park(tree)
+            self.budget.wait(lambda: self._limiter.want(tree))
         if run.closed and not was_closed:
-            self._limiter.offer_parked()  # it leaves something
-        self._end_if_over()
+            self.budget.changed()  # it leaves something
+        self._check_soon()
         return False
 
     async def _attempt(self, tree: _Tree, expansion: Expansion) -> None:
@@ -179,7 +191,8 @@ class Forest:
         if tree.tasks.pop(expansion.node_id, None) is not None:
             self._limiter.give_back(tree)
             self._limiter.want(tree)
-            self._end_if_over()
+            self.budget.changed()
+            self._check_soon()
 
     async def _expand(
         self, tree: _Tree, expansion: Expansion
@@ -238,6 +251,10 @@ class Forest:
         if self._error is None:
             self._error = error
         self._over.set()
+
+    def _check_soon(self) -> None:
+        """See whether all is over, once all that follows from the present event has."""
+        asyncio.get_running_loop().call_soon(self._end_if_over)
 
     def _end_if_over(self) -> None:
         trees = self._trees.values()

@@ -25,8 +25,7 @@ class Taker(ABC):
     def begin(self) -> bool:
         """A place is offered: begin something and return True, or return False.
 
-        After False it is offered nothing until `Limiter.want` or, if it called `Limiter.park`,
-        until a place is given back. Must not raise.
+        After False it is offered nothing until `Limiter.want`. Must not raise.
         """
 
 
@@ -45,14 +44,12 @@ class Limiter:
         self.places = places
         self.free = places
         self._queue: list[tuple[int, int, Taker]] = []  # a heap; may hold outdated entries
-        self._parked: dict[Taker, None] = {}
         self._turns = 0
         self._offering = False
 
     def want(self, *takers: Taker) -> None:
         """Offer these a place as soon as it is their turn."""
         for taker in takers:
-            self._parked.pop(taker, None)
             if taker._queued is None:
                 self._enqueue(taker)
         self._offer()
@@ -61,14 +58,9 @@ class Limiter:
         """True if it is waiting for its turn."""
         return taker._queued is not None
 
-    def park(self, taker: Taker) -> None:
-        """Offer this taker a place again when the next one is given back, by whomever."""
-        self._parked[taker] = None
-
     def leave(self, taker: Taker) -> None:
         """Offer this taker nothing any more. Places that it holds it still gives back."""
         taker._queued = None
-        self._parked.pop(taker, None)
 
     def give_back(self, taker: Taker) -> None:
         """A place is free again."""
@@ -76,12 +68,7 @@ class Limiter:
         self.free += 1
         if taker._queued is not None:
             self._enqueue(taker)  # it has moved forward
-        self.offer_parked()
-
-    def offer_parked(self) -> None:
-        """What the parked ones wait for may have come."""
-        parked, self._parked = self._parked, {}
-        self.want(*parked)
+        self._offer()
 
     def _enqueue(self, taker: Taker) -> None:
         if taker._turn == 0:

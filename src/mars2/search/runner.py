@@ -41,7 +41,7 @@ class FailedExpansion:
     node: Node | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class TreeResult:
     """What became of one tree; all lists are in order of node id.
 
@@ -61,6 +61,12 @@ class TreeResult:
     def solved(self) -> bool:
         """True if a node has a reward of 1."""
         return any(node.reward >= 1 for node in self.nodes)
+
+    def __repr__(self) -> str:
+        # Short: asyncio writes down results on its own, and programs of 10,000 nodes take seconds.
+        best = max((node.reward for node in self.nodes), default=None)
+        counts = f"{len(self.nodes)} nodes, {len(self.failed)} failed, best reward {best}"
+        return f"<TreeResult {self.tree_id!r}: {counts}>"
 
 
 OnNode = Callable[[Node], None]
