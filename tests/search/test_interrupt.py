@@ -66,6 +66,8 @@ async def test_results_at_any_time():
     assert forest.results()[0].nodes == []
     assert await forest.run() == forest.results()
     assert "5 nodes" in repr(forest.results())
+    with pytest.raises(SearchError, match="once"):
+        await forest.run()
 
 
 async def test_success_cancels_what_is_under_way(tmp_path):

@@ -8,6 +8,8 @@ from search_helpers import make_node
 
 from mars2.errors import ResumeError
 from mars2.search import Journal, read_journal
+from mars2.search import journal as journal_module
+from mars2.search.codec import expansion_from_json
 from mars2.types import Expansion
 
 HEADER = {"config_hash": "abc", "seed": 3}
@@ -93,7 +95,15 @@ def test_a_garbled_last_line_is_dropped(tmp_path):
 
 @pytest.mark.parametrize(
     "damage",
-    [b"{torn\n", b"\n", b"[]\n", b'{"event":"ask"}\n', b'{"event":"gift","tree":"t"}\n', b"\xff\n"],
+    [
+        b"{torn\n",
+        b"\n",
+        b"[]\n",
+        b'{"event":"ask"}\n',
+        b'{"event":"gift","tree":"t"}\n',
+        b"\xff\n",
+        b'{"event":"cancel","tree":"t","node_id":1}\n',
+    ],
 )
 def test_damage_in_the_middle_names_file_and_line(tmp_path, damage):
     path = tmp_path / "j.jsonl"
@@ -143,11 +153,42 @@ def test_another_file_is_never_touched(tmp_path, content):
     assert path.read_bytes() == content
 
 
-def test_an_unknown_schema_is_refused(tmp_path):
+@pytest.mark.parametrize("schema", [1, 99])
+def test_another_schema_is_refused_untouched(tmp_path, schema):
     path = tmp_path / "j.jsonl"
-    path.write_text('{"event":"header","schema":99,"config_hash":"abc"}\n')
-    with pytest.raises(ResumeError, match="99"):
-        Journal.open(path, HEADER)
+    text = f'{{"event":"header","schema":{schema},"config_hash":"abc"}}\n'
+    path.write_text(text)
+    for reader in (lambda: Journal.open(path, HEADER), lambda: list(read_journal(path))):
+        with pytest.raises(ResumeError, match=rf"schema {schema}.*reads schema 2.*begin anew"):
+            reader()
+    assert path.read_text() == text
+
+
+def test_every_event_is_read_at_a_glance_and_holds_what_was_given(tmp_path, monkeypatch):
+    path = tmp_path / "j.jsonl"
+    e = Expansion(2, 1, 2, "bob", "refine", (3, 1))
+    with Journal.open(path, HEADER) as journal:
+        t = journal.tree("t")
+        t.ask(e, 0.1234567)
+        t.tell(make_node("t", e, 0.5), 2)
+        t.fail(3, "infra", "no sandbox", make_node("t", e, 0.0), 12345.6789)
+        t.cancel(4, 1e6)
+        t.team("join", "zoe", 1e-9)
+        t.team("leave", "bob", 0.0)
+        t.cancel(5, 7.0)
+    # None of them needs to be parsed to find its tree (the last line is, as it may be torn).
+    parsed = []
+    real = journal_module._parse
+    monkeypatch.setattr(
+        journal_module, "_parse", lambda *a, **k: parsed.append(a[2]) or real(*a, **k)
+    )
+    with Journal.open(path, HEADER) as journal:
+        assert parsed == [1, 8]
+        events = list(journal.tree("t").events())
+    assert [e["seconds"] for e in events] == [0.123, 2, 12345.679, 1e6, 0.0, 0.0, 7.0]
+    assert expansion_from_json(events[0]) == e
+    assert [(e["event"], e["agent"]) for e in events[4:6]] == [("join", "zoe"), ("leave", "bob")]
+    assert [e["node_id"] for e in events[1:4]] == [2, 3, 4]
 
 
 def test_what_cannot_be_opened(tmp_path):

@@ -70,7 +70,7 @@ class Forest:
         self._down: list[tuple[_Tree, Expansion, EndpointDownError]] = []
         self._over = asyncio.Event()
         self._error: Exception | None = None
-        self._running = False
+        self._started = self._running = False
 
     # ------------------------------------------------------------------ for callers
 
@@ -83,10 +83,14 @@ class Forest:
         Raises:
             EndpointDownError: every expansion of the first round failed so, in this process.
                 They stay unfinished in the journal, so a later resume runs them again.
-            SearchError: an expansion returned what was not asked for, or a reward outside [0, 1].
+            SearchError: an expansion returned what was not asked for, or a reward outside [0, 1];
+                or this has been called before.
             ResumeError: the journal does not fit.
             Exception: whatever else an expansion raised, after the others were cancelled.
         """
+        if self._started:
+            raise SearchError("a forest is searched once; its journal takes another one further")
+        self._started = True
         self._replay()
         self._running = True
         try:
