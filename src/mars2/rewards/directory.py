@@ -7,17 +7,15 @@ afterwards what `mars2.rewards.model` describes.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from transformers.utils import logging as transformers_logging
 
 from mars2.errors import ResumeError
-from mars2.rewards.model import BODY, HEAD, ScalarModel, read_config
+from mars2.rewards.model import BODY, HEAD, ScalarModel, quiet, read_config
 from mars2.training.rundir import fsync_path
 
 
@@ -80,21 +78,9 @@ def write_weights(out: Path, model: ScalarModel, tokenizer: Any) -> list[str]:
     """Write body, tokenizer and head as `TorchRewardModel.load` reads them; the names of the
     tokenizer's files.
     """
-    with _quiet():
+    with quiet():
         model.body.save_pretrained(out / BODY)  # type: ignore[operator]
         written = tokenizer.save_pretrained(out / BODY)
     head = {k: v.detach().cpu().contiguous() for k, v in model.head.state_dict().items()}
     save_file(head, out / HEAD)
     return sorted({Path(p).name for p in written if Path(p).is_file()})
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bars of transformers for a few files."""
-    shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            transformers_logging.enable_progress_bar()

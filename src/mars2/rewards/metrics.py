@@ -6,6 +6,7 @@ Scores are logits or probabilities, labels are True for programs that pass all t
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,6 +16,8 @@ from mars2.evaluation.metrics import bootstrap_ci, mean
 
 BINS = 10
 MIN_SLOPE, MAX_SLOPE = 0.02, 50.0  # of a calibration: never zero, so that it keeps the order
+
+_MAX_CHANGE = 5.0  # of any argument of a sigmoid in one step of the fit
 
 
 def auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
@@ -36,6 +39,41 @@ def auc(scores: Sequence[float], labels: Sequence[bool]) -> float:
         twice += right * (2 * below + wrong)
         below += wrong
     return twice / (2 * positives * negatives)
+
+
+def auc_interval(
+    scores: Sequence[float],
+    labels: Sequence[bool],
+    problems: Sequence[str],
+    *,
+    resamples: int = 500,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of `auc`, resampling problems: programs of one problem
+    are not independent.
+
+    Args:
+        problems: whose program each is.
+
+    Resamples with one kind only are drawn again; (NaN, NaN) unless both kinds are there.
+    """
+    _same_length(scores, labels)
+    _same_length(scores, problems)
+    of: dict[str, list[int]] = {}
+    for i, problem in enumerate(problems):
+        of.setdefault(problem, []).append(i)
+    groups = list(of.values())
+    if math.isnan(auc(scores, labels)):
+        return (math.nan, math.nan)
+    rng = random.Random(seed)
+    values: list[float] = []
+    while len(values) < resamples:
+        drawn = [i for group in rng.choices(groups, k=len(groups)) for i in group]
+        value = auc([scores[i] for i in drawn], [labels[i] for i in drawn])
+        if not math.isnan(value):
+            values.append(value)
+    values.sort()
+    return (values[round(0.025 * (resamples - 1))], values[round(0.975 * (resamples - 1))])
 
 
 def brier(probabilities: Sequence[float], labels: Sequence[bool]) -> float:
@@ -121,7 +159,8 @@ def _newton(
 ) -> tuple[float, float]:
     """Minimise the (convex) cross-entropy from here; `free` False leaves the slope alone."""
     loss = cross_entropy(logits, targets, slope, bias)
-    for _ in range(100):
+    reach = max(map(abs, logits))
+    for _ in range(200):
         probabilities = [sigmoid(slope * z + bias) for z in logits]
         errors = [p - t for p, t in zip(probabilities, targets, strict=True)]
         weights = [p * (1.0 - p) for p in probabilities]
@@ -140,6 +179,10 @@ def _newton(
                 da, db = 0.0, gb / hbb
         else:
             ga, da, db = 0.0, 0.0, gb / hbb
+        # Where probabilities are saturated the curvature vanishes and full steps go anywhere.
+        change = abs(da) * reach + abs(db)
+        if change > _MAX_CHANGE:
+            da, db = da * _MAX_CHANGE / change, db * _MAX_CHANGE / change
         descent = ga * da + gb * db
         if not descent > 1e-16:
             break

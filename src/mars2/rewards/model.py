@@ -14,7 +14,8 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,6 +23,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from mars2.agents.hf import load_hf, load_micro
 from mars2.agents.local import LocalPolicy
@@ -158,9 +160,10 @@ class TorchRewardModel:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             tokenizer = AutoTokenizer.from_pretrained(path / BODY, local_files_only=True)
-            body = AutoModel.from_pretrained(
-                path / BODY, local_files_only=True, dtype=torch.float32
-            )
+            with quiet():
+                body = AutoModel.from_pretrained(
+                    path / BODY, local_files_only=True, dtype=torch.float32
+                )
             head = load_file(path / HEAD)
             model = ScalarModel(body, head["weight"].shape[1])
             model.head.load_state_dict(head)
@@ -208,3 +211,15 @@ def read_config(path: Path) -> dict[str, Any] | None:
     if kind != KIND or schema != SCHEMA:
         raise UsageError(f"{file}: is {kind!r} of schema {schema!r}; this version reads {SCHEMA}")
     return dict(config)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars of transformers for a few files."""
+    shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            transformers_logging.enable_progress_bar()

@@ -11,6 +11,7 @@ from mars2.rewards.metrics import (
     Calibration,
     Candidate,
     auc,
+    auc_interval,
     brier,
     ece,
     selection_accuracy,
@@ -45,9 +46,17 @@ def report_on(
     ]
     return {
         "examples": len(scored),
-        "auc": auc(logits, labels),
-        "auc_public_passing": auc([s.logit for s in passing], [s.example.label for s in passing]),
+        **_auc("auc", scored, resamples // 4, seed),
+        **_auc("auc_public_passing", passing, resamples // 4, seed),
         "brier": {"before": brier(before, labels), "after": brier(after, labels)},
         "ece": {"before": ece(before, labels), "after": ece(after, labels)},
         "selection": selection_accuracy(candidates, resamples=resamples, seed=seed),
     }
+
+
+def _auc(name: str, scored: Sequence[Scored], resamples: int, seed: int) -> dict[str, Any]:
+    logits = [s.logit for s in scored]
+    labels = [s.example.label for s in scored]
+    problems = [s.example.problem_id for s in scored]
+    interval = auc_interval(logits, labels, problems, resamples=max(resamples, 1), seed=seed)
+    return {name: auc(logits, labels), f"{name}_ci95": list(interval)}

@@ -57,8 +57,8 @@ class TrainSettings(BaseModel):
 
     base: str = Field(min_length=1)  # micro:… or hf:…
     epochs: int = Field(default=4, gt=0)
-    lr: float = Field(default=3e-4, gt=0)
-    batch_tokens: int = Field(default=8192, gt=0)  # padded tokens of one optimizer step
+    lr: float = Field(default=1e-4, gt=0)  # 5e-4 suits micro models
+    batch_tokens: int = Field(default=2048, gt=0)  # padded tokens of one optimizer step
     max_length: int = Field(default=1024, gt=0)  # tokens of one text
     seed: int = 0
     warmup: float = Field(default=0.05, ge=0, lt=1)  # share of all steps
