@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from search_helpers import FakeExpand, grow, grow_forest, make_node, strategy, uneven
 
-from mars2.errors import SearchError
+from mars2.errors import GenerationError, SearchError
 from mars2.search import Forest, Journal, Limiter, RunSettings, TreeJob, read_journal
 from mars2.search.codec import expansion_from_json
 
@@ -59,6 +59,34 @@ async def test_an_interrupted_search_has_its_best_so_far(tmp_path, ordered):
     with Journal.open(path, {}) as journal:
         whole = await grow("t", strategy(), FakeExpand("t"), budget=20, journal=journal)
     assert [n.node_id for n in whole.nodes] == list(range(1, 21))
+
+
+async def test_what_fails_because_it_is_interrupted_has_not_failed(tmp_path):
+    """Some clients turn a cancellation into an error of their own; some finish all the same."""
+
+    class Client(FakeExpand):
+        async def __call__(self, e, *rest):
+            try:
+                await asyncio.sleep(9999)
+            except asyncio.CancelledError:
+                if e.node_id == 1:
+                    raise GenerationError("connection closed") from None
+            return await super().__call__(e, *rest)
+
+    path = tmp_path / "j"
+    with Journal.open(path, {}) as journal:
+        settings = RunSettings(20, in_flight=3)
+        forest = Forest([TreeJob("t", strategy(), Client("t"))], settings, journal=journal)
+        task = asyncio.create_task(forest.run())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    (result,) = forest.results()
+    assert [e.node_id for e in result.unfinished] == [1]
+    assert [n.node_id for n in result.nodes] == [2, 3]
+    assert [event for event in kinds(path) if event[0] != "ask"] == [("tell", 2), ("tell", 3)]
 
 
 async def test_results_at_any_time():

@@ -179,7 +179,9 @@ class Forest:
         """Run one expansion to its end. Nothing awaits between its result and its record."""
         try:
             outcome = await self._expand(tree, expansion)
-            if expansion.node_id in tree.run.open:  # else cancelled, and it did not care
+            # Not open: cancelled, and it did not care. Not running: a client that fails because
+            # it was cancelled has not failed; what came out nevertheless is kept.
+            if expansion.node_id in tree.run.open and (self._running or isinstance(outcome, Node)):
                 self._ended(tree, expansion, outcome)
         except Exception as error:
             self._fail(error)
