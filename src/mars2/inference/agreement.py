@@ -174,6 +174,9 @@ def {name}(*args):
     result = (getattr(solution(), member) if method else here["{entry}"])(*args)
     text = repr(list(result) if type(result) is tuple else result)
     return [len(text), hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()]
+
+if isinstance(globals().get("Solution"), type):
+    Solution.{name} = lambda self, *args: {name}(*args)
 """
 
 _HASH_OUTPUT = """

@@ -59,10 +59,10 @@ def calls_in(program: str, entry_point: str) -> list[list[Any]]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     found = []
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.keywords:
-            continue
-        if node.func.id in (entry_point, *_NAMES) and node.args:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and not node.keywords]
+    for node in sorted(calls, key=lambda node: (node.lineno, node.col_offset)):
+        name = node.func.id if isinstance(node.func, ast.Name) else None
+        if name in (entry_point, *_NAMES) and node.args:
             try:
                 args = [ast.literal_eval(arg) for arg in node.args]
             except (ValueError, TypeError, SyntaxError, RecursionError):

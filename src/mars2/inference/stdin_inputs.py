@@ -94,7 +94,7 @@ def _structure(
                 fixed.discard((counted[0],))
             elif counted or _is_width(calls, i, at, lines, rows):
                 frozen.add((i,) if len(calls[0][i]) == 1 else (i, "*"))
-                fixed |= {(j,) for j in counted} | {(j, "*") for j in range(i + 1, lines + 1)}
+                fixed |= {(j, "*") for j in range(i + 1, lines + 1)} | {(lines, "*", "*")}
     # A line with a count among other words is left alone: changes go by line, not by word.
     frozen |= {(number[0],) for number in counts}
     if rows:

@@ -204,7 +204,7 @@ class Values:
         facts = self._facts.get(path)
         if facts is None or not any(len(x) > 2 for x in facts.lists) or path in self._fixed:
             return value
-        if facts.distinct():
+        if facts.distinct() and not facts.one_length():
             value = list({repr(v): v for v in value}.values())
         return sorted(value) if facts.in_order() and _comparable(value) else value
 
