@@ -261,7 +261,8 @@ def _read_submissions(
         except ValidationError as error:
             issue = error.errors()[0]
             field = ".".join(str(p) for p in issue["loc"])
-            raise UsageError(f"{where}: {field + ': ' if field else ''}{issue['msg']}") from None
+            what = issue["msg"].removeprefix("Value error, ")
+            raise UsageError(f"{where}: {field + ': ' if field else ''}{what}") from None
         except ValueError as error:
             raise UsageError(f"{where}: not JSON: {error}") from None
         problem = problems.get(row.problem_id)
