@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ from mars2.types import (
 MEAN_S, SIGMA = 0.080, 1.0
 AGENTS = ["ann", "bob", "cyd"]
 IN_FLIGHT = 8
+WARM_UP = 4
 
 
 def strategy(name: str, *seed: int | str):
@@ -151,18 +153,24 @@ def simulate(jobs: list[TreeJob], settings: RunSettings, places: int | None = No
 def speedup(nodes_list: tuple[int, ...] = (64, 128, 256, 512, 1024), trees: int = 20) -> list:
     """Seconds of sequential search over those of 8 in flight, end to end, tail included.
 
-    `steady`: as completed, requests under way on average until the last one begins.
+    `warm`: as completed, with a warm-up (see `RunSettings`) of 4. `steady`: as completed, requests
+    under way on average until the last one begins.
     """
     rows = []
     for nodes in nodes_list:
-        seconds = {"sequential": 0.0, "completed": 0.0, "ordered": 0.0}
+        seconds = {"sequential": 0.0, "completed": 0.0, "warm": 0.0, "ordered": 0.0}
         steady = []
         for i in range(trees):
             for how in seconds:
                 meter = Meter()
                 job = TreeJob(f"s{i}", strategy("ab-mcts", i), Ladder(f"s{i}", meter=meter))
                 in_flight = 1 if how == "sequential" else IN_FLIGHT
-                settings = RunSettings(nodes, in_flight=in_flight, ordered=how == "ordered")
+                settings = RunSettings(
+                    nodes,
+                    in_flight=in_flight,
+                    warm_up=WARM_UP if how == "warm" else 0,
+                    ordered=how == "ordered",
+                )
                 seconds[how] += simulate([job], settings)[1]
                 if how == "completed":
                     steady.append(meter.report(1)["busy"])
@@ -170,6 +178,7 @@ def speedup(nodes_list: tuple[int, ...] = (64, 128, 256, 512, 1024), trees: int 
             {
                 "nodes": nodes,
                 "completed": seconds["sequential"] / seconds["completed"],
+                "warm": seconds["sequential"] / seconds["warm"],
                 "ordered": seconds["sequential"] / seconds["ordered"],
                 "steady": mean(steady),
             }
@@ -194,28 +203,38 @@ def server(trees: int = 64, nodes: int = 64) -> list[dict[str, float]]:
 def quality(tasks: int) -> list[dict[str, Any]]:
     """Solve rates at equal numbers of nodes, and paired differences from sequential search.
 
-    `eight`: a tree alone, 8 in flight. `shared`: 64 trees that may have 8 in flight each, under
-    64 places together, as in `server`.
+    `eight`: a tree alone, 8 in flight; `warm`: with a warm-up of 4. `shared`: 64 trees that may
+    have 8 in flight each, under 64 places together, as in `server`.
     """
     rows = []
     for kind in Ladder.KINDS:
         for nodes in (32, 64, 128):
-            one = solve(tasks, kind, nodes, in_flight=1)
-            row: dict[str, Any] = {"tasks": f"{tasks} {kind}", "nodes": nodes, "one": mean(one)}
-            for how, together in (("eight", 1), ("shared", 64)):
-                found = solve(tasks, kind, nodes, in_flight=IN_FLIGHT, together=together)
-                differences = [b - a for a, b in zip(one, found, strict=True)]
-                row[how] = mean(found)
-                row[f"{how} - one"] = mean(differences)
-                row[f"ci95 {how}"] = list(bootstrap_ci(differences, resamples=1000))
-            rows.append(row)
+            one = solve(tasks, kind, RunSettings(nodes, stop_on_success=True))
+            eight = RunSettings(nodes, in_flight=IN_FLIGHT, stop_on_success=True)
+            found = {
+                "eight": solve(tasks, kind, eight),
+                "warm": solve(tasks, kind, replace(eight, warm_up=WARM_UP)),
+                # No end at a success: what the other trees get of the places would change.
+                "shared": solve(tasks, kind, replace(eight, stop_on_success=False), together=64),
+            }
+            for how, many in found.items():
+                differences = [b - a for a, b in zip(one, many, strict=True)]
+                rows.append(
+                    {
+                        "tasks": f"{tasks} {kind}",
+                        "nodes": nodes,
+                        "one": mean(one),
+                        "how": how,
+                        "solved": mean(many),
+                        "difference": mean(differences),
+                        "ci95": list(bootstrap_ci(differences, resamples=1000)),
+                    }
+                )
     return rows
 
 
-def solve(tasks: int, kind: str, nodes: int, *, in_flight: int, together: int = 1) -> list[float]:
+def solve(tasks: int, kind: str, settings: RunSettings, together: int = 1) -> list[float]:
     """1 for each task that is solved, else 0; so many trees at once, under as many places."""
-    # A success does not end a tree: what the others get of the places would change.
-    settings = RunSettings(nodes, in_flight=in_flight, stop_on_success=together == 1)
     jobs = []
     for i in range(tasks):
         task = f"{kind} {i}"
