@@ -101,3 +101,41 @@ async def test_no_place_is_idle_as_completed():
     await watcher
     assert idle == 0
     assert limiter.free == 12
+
+
+async def test_forests_share_places_and_one_may_end_early():
+    """Whoever ends, fails or is interrupted gives its places to the other."""
+    limiter = Limiter(4)
+
+    def search(tree_id, outcome=None):
+        job = TreeJob(tree_id, strategy(), FakeExpand(tree_id, uneven, outcome))
+        return asyncio.create_task(
+            grow_forest([job], budget=30, in_flight=4, limiter=limiter), name=tree_id
+        )
+
+    tasks = [search("a"), search("b", lambda e: KeyError("bug") if e.node_id == 7 else None)]
+    tasks += [search("c"), search("d")]
+    for _ in range(30):
+        await asyncio.sleep(0)
+        assert limiter.free == 0
+    tasks[2].cancel()
+    a, b, c, d = await asyncio.gather(*tasks, return_exceptions=True)
+    assert isinstance(b, KeyError)
+    assert isinstance(c, asyncio.CancelledError)
+    assert [len(r.nodes) for r in (*a, *d)] == [30, 30]
+    assert limiter.free == 4
+    assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_tree_with_many_waiting_does_not_starve_another():
+    order = []
+    jobs = [TreeJob(i, strategy("repeated"), FakeExpand(i, lambda e: 3)) for i in ("big", "small")]
+    settings = {"limiter": Limiter(2), "on_node": lambda n: order.append(n.tree_id)}
+    big = asyncio.create_task(grow_forest(jobs[:1], budget=60, in_flight=50, **settings))
+    await asyncio.sleep(0)
+    await grow_forest(jobs[1:], budget=10, in_flight=1, **settings)
+    until = order.index("small")
+    assert order[until:].count("small") == 10
+    last = len(order) - 1 - order[::-1].index("small")
+    assert order[: last + 1].count("big") <= 14
+    await big
