@@ -64,7 +64,6 @@ from mars2.types import (
 MEAN_S, SIGMA = 0.080, 1.0
 AGENTS = ["ann", "bob", "cyd"]
 IN_FLIGHT = 8
-WARM_UP = 4
 
 
 def strategy(name: str, *seed: int | str):
@@ -153,24 +152,18 @@ def simulate(jobs: list[TreeJob], settings: RunSettings, places: int | None = No
 def speedup(nodes_list: tuple[int, ...] = (64, 128, 256, 512, 1024), trees: int = 20) -> list:
     """Seconds of sequential search over those of 8 in flight, end to end, tail included.
 
-    `warm`: as completed, with a warm-up (see `RunSettings`) of 4. `steady`: as completed, requests
-    under way on average until the last one begins.
+    `steady`: as completed, requests under way on average until the last one begins.
     """
     rows = []
     for nodes in nodes_list:
-        seconds = {"sequential": 0.0, "completed": 0.0, "warm": 0.0, "ordered": 0.0}
+        seconds = {"sequential": 0.0, "completed": 0.0, "ordered": 0.0}
         steady = []
         for i in range(trees):
             for how in seconds:
                 meter = Meter()
                 job = TreeJob(f"s{i}", strategy("ab-mcts", i), Ladder(f"s{i}", meter=meter))
                 in_flight = 1 if how == "sequential" else IN_FLIGHT
-                settings = RunSettings(
-                    nodes,
-                    in_flight=in_flight,
-                    warm_up=WARM_UP if how == "warm" else 0,
-                    ordered=how == "ordered",
-                )
+                settings = RunSettings(nodes, in_flight=in_flight, ordered=how == "ordered")
                 seconds[how] += simulate([job], settings)[1]
                 if how == "completed":
                     steady.append(meter.report(1)["busy"])
@@ -178,7 +171,6 @@ def speedup(nodes_list: tuple[int, ...] = (64, 128, 256, 512, 1024), trees: int 
             {
                 "nodes": nodes,
                 "completed": seconds["sequential"] / seconds["completed"],
-                "warm": seconds["sequential"] / seconds["warm"],
                 "ordered": seconds["sequential"] / seconds["ordered"],
                 "steady": mean(steady),
             }
@@ -203,8 +195,8 @@ def server(trees: int = 64, nodes: int = 64) -> list[dict[str, float]]:
 def quality(tasks: int) -> list[dict[str, Any]]:
     """Solve rates at equal numbers of nodes, and paired differences from sequential search.
 
-    `eight`: a tree alone, 8 in flight; `warm`: with a warm-up of 4. `shared`: 64 trees that may
-    have 8 in flight each, under 64 places together, as in `server`.
+    `eight`: a tree alone, 8 in flight. `shared`: 64 trees that may have 8 in flight each, under
+    64 places together, as in `server`.
     """
     rows = []
     for kind in Ladder.KINDS:
@@ -213,7 +205,6 @@ def quality(tasks: int) -> list[dict[str, Any]]:
             eight = RunSettings(nodes, in_flight=IN_FLIGHT, stop_on_success=True)
             found = {
                 "eight": solve(tasks, kind, eight),
-                "warm": solve(tasks, kind, replace(eight, warm_up=WARM_UP)),
                 # No end at a success: what the other trees get of the places would change.
                 "shared": solve(tasks, kind, replace(eight, stop_on_success=False), together=64),
             }

@@ -22,21 +22,6 @@ async def test_spends_the_budget_within_the_limits(name, ordered):
     assert (s.asked, s.in_flight, result.failed) == (30, 0, [])
 
 
-async def test_a_warm_up_lets_in_one_more_for_every_few_that_have_ended():
-    s, under_way = strategy(), {}
-
-    class Expand(FakeExpand):
-        async def __call__(self, e, *rest):
-            ended = s.asked - s.in_flight
-            under_way[ended] = max(under_way.get(ended, 0), s.in_flight)
-            return await super().__call__(e, *rest)
-
-    result = await grow("t", s, Expand("t", uneven), budget=40, in_flight=4, warm_up=3)
-    assert len(result.nodes) == 40
-    assert all(count <= min(4, 1 + ended // 3) for ended, count in under_way.items())
-    assert max(under_way.values()) == 4
-
-
 @MODES
 async def test_nodes_carry_their_parent(ordered):
     expand = FakeExpand("t", uneven)

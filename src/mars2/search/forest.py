@@ -55,8 +55,6 @@ class Forest:
     ) -> None:
         if settings.in_flight < 1:
             raise SearchError(f"in_flight must be at least 1, got {settings.in_flight}")
-        if settings.warm_up < 0:
-            raise SearchError(f"warm_up must be at least 0, got {settings.warm_up}")
         budget = settings.budget
         self.budget = Budget(Limits(nodes=budget)) if isinstance(budget, int) else budget
         self._in_flight = settings.in_flight

@@ -90,10 +90,6 @@ class RunSettings:
         budget: what they may spend; a number is that many nodes a tree (failed ones included).
             Searches that are given one `Budget` share its limits of the whole run.
         in_flight: expansions of one tree under way at once.
-        warm_up: as completed, while few have ended, fewer are under way: one more for every
-            `warm_up` that have ended. Early choices decide most and know least: this keeps the
-            quality of a tree that has the endpoint for itself near sequential search, for some
-            time at the start. Many trees under one limit do not need it. 0: at once.
         ordered: see the module's text. Trees are then the same at any speed, unless seconds,
             a limit of the whole run, or reallocation decide.
         stop_on_success: end a tree at its first reward of 1 (ordered: after its wave). What is
@@ -103,7 +99,6 @@ class RunSettings:
 
     budget: Budget | int
     in_flight: int = 1
-    warm_up: int = 0
     ordered: bool = False
     stop_on_success: bool = False
     on_node: OnNode | None = None
@@ -154,7 +149,7 @@ class TreeRun:
         if self.settings.ordered and self.open and not self._wave_cut:
             return
         self._wave_cut = False
-        while len(self.open) < self._room():
+        while len(self.open) < self.settings.in_flight:
             gate = self._budget.gate(self.tree_id)
             if gate is not Gate.GO:
                 self.waiting = gate is Gate.WAIT
@@ -171,14 +166,6 @@ class TreeRun:
                 return
         if not self.open and not self.waiting and self._is_over():
             self._close()
-
-    def _room(self) -> int:
-        """Expansions of this tree that may be under way now."""
-        settings = self.settings
-        if settings.ordered or not settings.warm_up:
-            return settings.in_flight
-        ended = self.strategy.asked - len(self.open)
-        return min(settings.in_flight, 1 + ended // settings.warm_up)
 
     def _close(self) -> None:
         self.closed = True
