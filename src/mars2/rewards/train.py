@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,11 +67,10 @@ class TrainSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A distinct program of a problem; `weight` of its nodes wrote it."""
+    """A distinct program of a problem."""
 
     text: Encoded
     right: bool
-    weight: int
 
 
 @dataclass
@@ -166,9 +164,11 @@ def _device(device: str) -> str:
 
 
 def _prepare(examples: Sequence[Example], encoder: Encoder) -> dict[Split, _Part]:
-    """The examples by split; equal programs of a problem share a row and count by their nodes."""
+    """The examples by split; equal programs of a problem share a row, whoever wrote them: the
+    tenth copy teaches nothing new, and programs written often crowd out the others (measured on
+    lab programs, 8 epochs: AUC 0.75 with rows weighted by their nodes, 0.79 without).
+    """
     parts: dict[Split, _Part] = {"train": _Part(), "validation": _Part(), "test": _Part()}
-    counts = Counter((e.problem_id, e.code) for e in examples)
     seen: dict[tuple[str, str], int | None] = {}
     for e in examples:
         part, key = parts[split_of(e.problem_id)], (e.problem_id, e.code)
@@ -176,7 +176,7 @@ def _prepare(examples: Sequence[Example], encoder: Encoder) -> dict[Split, _Part
             text = encoder.encode(e.statement, e.code)
             seen[key] = None if text is None else len(part.rows)
             if text is not None:
-                part.rows.append(_Row(text, e.label, counts[key]))
+                part.rows.append(_Row(text, e.label))
         index = seen[key]
         if index is None:
             part.too_long += 1
@@ -239,7 +239,7 @@ class _Run:
                     losses += self._step([rows[i] for i in group], self._lr(step, total))
                     step += 1
                     self.on_batch(step, total)
-            loss = losses / sum(r.weight for r in rows)
+            loss = losses / len(rows)
             self._end_epoch(epoch, loss, time.monotonic() - started)
         self._load_best()
 
@@ -268,21 +268,17 @@ class _Run:
         return self.settings.lr * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
 
     def _step(self, rows: list[_Row], lr: float) -> float:
-        """One optimizer step; the weighted sum of losses before it."""
+        """One optimizer step; the sum of losses before it."""
         device = self.model.head.weight.device
-        weights = torch.tensor([float(r.weight) for r in rows], device=device)
         labels = torch.tensor([float(r.right) for r in rows], device=device)
         logits = self.model(*pad([r.text for r in rows], device))
-        losses = weights * nn.functional.binary_cross_entropy_with_logits(
-            logits, labels, reduction="none"
-        )
-        total = losses.sum()
+        total = nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
         if not torch.isfinite(total):
             raise TrainingError(f"the loss is {total.item()}: lower lr (it is {self.settings.lr})")
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
-        (total / weights.sum()).backward()
+        (total / len(rows)).backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
         self.optimizer.step()
         return float(total.item())
