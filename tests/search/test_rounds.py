@@ -14,6 +14,7 @@ def round_of(strategy):
     asked = []
     while (e := strategy.ask()) is not None:
         asked.append(e)
+        assert len(asked) <= len(strategy.agents), "no barrier"
     return asked
 
 

@@ -128,6 +128,6 @@ class Mixture(Rounds):
     def _plan(self, shown: Sequence[Written]) -> list[Choice]:
         if not shown:
             return [Choice(ROOT, agent) for agent in self.agents]
-        best = max(shown, key=lambda written: (written.reward, -written.node)).node
+        best = max(shown, key=lambda written: written.reward).node  # the first of equals
         others = tuple(written.node for written in shown if written.node != best)
         return [Choice(best, agent, others) for agent in self.agents]
