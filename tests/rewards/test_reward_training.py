@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from mars2.errors import ResumeError, UsageError
+from mars2.errors import AgentSpecError, ResumeError, UsageError
+from mars2.lab.specs import weights_dir
 from mars2.rewards import train as training
 from mars2.rewards.base import load_reward_model
 from mars2.rewards.data import Example, PublicVerdict, lines_of, read_examples, split_of
@@ -100,6 +101,22 @@ async def test_a_loaded_model_scores_programs(trained: Path) -> None:
     assert await model.score(problem, []) == []
     too_long = "x = 1\n" * 3000
     assert 0 < (await model.score(problem, [too_long]))[0] < 1
+
+
+async def test_any_causal_model_of_a_directory_will_do(tmp_path: Path) -> None:
+    base = f"hf:{weights_dir('lark')}"
+    settings = SETTINGS.model_copy(update={"base": base, "epochs": 1})
+    train(examples(24), "d", settings, tmp_path / "m", device="cpu", bootstrap=8)
+    config = json.loads((tmp_path / "m" / "reward_model.json").read_text())
+    assert config["style"] == "chat"
+    model = load_reward_model(tmp_path / "m", device="cpu")
+    problem = Problem(
+        id="new",
+        statement="Keep the even numbers.",
+        entry_point="f",
+        public_tests=[FunctionalTest(args=[1], expected=1)],
+    )
+    assert 0 < (await model.score(problem, ["def f(a):return a"]))[0] < 1
 
 
 def test_a_directory_that_is_none_says_so(tmp_path: Path, trained: Path) -> None:
@@ -203,6 +220,9 @@ def test_data_that_teaches_nothing_is_refused(tmp_path: Path) -> None:
     long = SETTINGS.model_copy(update={"max_length": 5000})
     with pytest.raises(UsageError, match="at most 1024"):
         train(examples(), "d", long, tmp_path / "c", device="cpu")
+    elsewhere = SETTINGS.model_copy(update={"base": "openai:gpt"})
+    with pytest.raises(AgentSpecError, match="needs weights in this process"):
+        train(examples(), "d", elsewhere, tmp_path / "d", device="cpu")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -223,8 +243,6 @@ def test_a_loss_that_is_not_finite_says_so(tmp_path: Path, monkeypatch: Any) -> 
 
 def test_only_statements_are_cut() -> None:
     from transformers import AutoTokenizer
-
-    from mars2.lab.specs import weights_dir
 
     tokenizer = AutoTokenizer.from_pretrained(weights_dir("loom"))
     statement, code = "word " * 300 + "END", "def f(a):\n return sorted(a)"
