@@ -99,9 +99,9 @@ class InferenceConfig(_Section):
     """How the answer is chosen among the nodes that the public tests cannot tell apart.
 
     `selector`: "public" by most frequent program text; "agreement" by equal behaviour on
-    generated inputs; "reward-model"; "combined" by the reward model's mean of each group of equal
-    behaviour. A reward model may also be mixed into node rewards (off by default: it was trained
-    on trees that were grown without it).
+    generated inputs; "reward-model"; "combined" by the sum of the reward model's probabilities
+    in each group of equal behaviour. A reward model may also be mixed into node rewards (off by
+    default: it was trained on trees that were grown without it).
     """
 
     selector: Literal["public", "agreement", "reward-model", "combined"] = "public"
