@@ -65,7 +65,7 @@ class Forest:
                 raise SearchError(f"tree id {job.tree_id!r} is used by more than one tree")
             part = journal.tree(job.tree_id) if journal else None
             self._trees[job.tree_id] = _Tree(self, job, settings, part)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order in which they began
         self._contact = False  # whether any request was answered
         self._down: list[tuple[_Tree, Expansion, EndpointDownError]] = []
         self._over = asyncio.Event()
@@ -165,7 +165,7 @@ class Forest:
         if expansion is not None:
             task = asyncio.create_task(self._attempt(tree, expansion))
             tree.tasks[expansion.node_id] = task
-            self._tasks.add(task)
+            self._tasks[task] = None
             task.add_done_callback(lambda done: self._done(tree, expansion, done))
             return True
         if run.waiting:
@@ -189,7 +189,7 @@ class Forest:
             self._release(tree, expansion)
 
     def _done(self, tree: _Tree, expansion: Expansion, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         self._release(tree, expansion)  # a task that is cancelled before its first step
 
     def _release(self, tree: _Tree, expansion: Expansion) -> None:
