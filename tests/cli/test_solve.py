@@ -19,13 +19,13 @@ PROBLEM = Problem(
     public_tests=[FunctionalTest(args=[2], expected=4), FunctionalTest(args=[3], expected=6)],
 )
 SLOW = """
-import time
+import asyncio
 count = 0
-def answer(messages, seed):
+async def answer(messages, seed):
     global count
     count += 1
     if count > 3:
-        time.sleep(600)
+        await asyncio.sleep(600)
     return f"```python\\ndef double(x):\\n    return {'x * x' if count == 2 else 0}\\n```"
 """
 NEVER = "def answer(messages, seed):\n    return '```python\\ndef double(x): return 0\\n```'\n"
@@ -53,10 +53,13 @@ def test_ctrl_c_prints_the_best_program_so_far(source: str, tmp_path: Path) -> N
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     assert process.stderr is not None
-    lines = [process.stderr.readline() for _ in range(3)]
-    assert "3 a" in lines[2], lines
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    try:
+        lines = [process.stderr.readline() for _ in range(3)]
+        assert "3 a" in lines[2], lines
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 130, err
     assert "def double" in out
     assert "interrupted after 3 nodes; the best so far is node" in err
