@@ -16,7 +16,7 @@ import platform
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -237,6 +237,8 @@ class _Trainer:
         self.saved = 0  # step of the latest checkpoint
         self.cursor = 0
         self.checkpoint_seconds = 0.0
+        self.hook_seconds = 0.0
+        self.line_written = 0.0  # when the previous line of metrics was, or the first step began
 
     def restore(self) -> None:
         """Go to the latest checkpoint, if there is one; its policies adopt their weights."""
@@ -257,7 +259,7 @@ class _Trainer:
         steps, budget = self.config.train.steps, self.config.train.time_budget_s
         fresh = {"error": None, "stopped": None}
         self.run.update_manifest(status="running", steps_done=self.step, **fresh)
-        start = time.monotonic()
+        self.line_written = start = time.monotonic()
         status = "finished"
         while self.step < steps:
             if budget is not None and time.monotonic() - start >= budget:
@@ -267,10 +269,13 @@ class _Trainer:
             self.step += 1
             line = metrics_line(data, self.writers)
             self.run.append_metrics(line)
+            self.checkpoint_seconds = 0.0
+            hook_start = time.monotonic()
             if on_step is not None:
                 outcome = on_step(StepReport(self.step, steps, line, self.run))
                 if inspect.isawaitable(outcome):
                     await outcome
+            self.hook_seconds = time.monotonic() - hook_start
             if self.step % self.config.train.checkpoint_every == 0:
                 await self._save()
             self._give_up_if_hopeless()
@@ -288,14 +293,19 @@ class _Trainer:
     async def _one_step(self, forest: Forest, on_node: NodeHook | None) -> StepData:
         data = StepData(self.step + 1)
         data.seconds.checkpoint = self.checkpoint_seconds
+        data.seconds.evaluation = self.hook_seconds
         start = time.monotonic()
-        samples = await self._collect(forest, data, on_node)
+        samples = data.samples = await self._collect(forest, data, on_node)
         data.seconds.rollout = time.monotonic() - start
         for name, state in self.states.items():
             state.buffer.add([s for s in samples if s.policy == name])
         start = time.monotonic()
         data.policies = await self._learn_all()
         data.seconds.update = time.monotonic() - start
+        known = astuple(data.seconds)
+        now = time.monotonic()
+        data.seconds.idle = max(0.0, now - self.line_written - sum(known))
+        self.line_written = now
         return data
 
     async def _collect(
@@ -342,6 +352,7 @@ class _Trainer:
         start = time.monotonic()
         stale = state.buffer.drop_stale(learner.version)
         batch = state.buffer.take(self.config.learner.min_samples)
+        ages = [learner.version - s.policy_version for s in batch]
         update: UpdateMetrics | None = None
         if batch:
             before = learner.version
@@ -349,7 +360,7 @@ class _Trainer:
             if learner.version != before:
                 publish(learner, self.policies[name])
         return PolicyStep(
-            update, stale, len(state.buffer), learner.version, time.monotonic() - start
+            update, stale, len(state.buffer), learner.version, time.monotonic() - start, ages
         )
 
     async def _save(self) -> None:
