@@ -41,6 +41,9 @@ class AgentConfig(_Section):
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"  # "auto": CUDA if there is one, else CPU
     max_batch: int = Field(default=64, gt=0)  # requests answered together
+    # Agents on one policy agree on it, too. False: takes part in trees but never changes; None:
+    # learns if its weights are in this process.
+    train: bool | None = None
     # What a million tokens cost, in any currency; see `BudgetConfig`.
     price_prompt: float = Field(default=0.0, ge=0)
     price_completion: float = Field(default=0.0, ge=0)
@@ -215,9 +218,13 @@ class RunConfig(_Section):
         return self
 
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON of all settings, first 16 hex digits."""
-        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        """SHA-256 of the canonical JSON of all settings that decide what a run computes, first 16
+        hex digits; see `free_on_resume`."""
+        data = self.model_dump(mode="json")
+        for key in free_on_resume(self):
+            section, _, name = key.partition(".")
+            del data[section][name]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -263,8 +270,24 @@ def load_config(
         raise ConfigError(_explain(error, path)) from None
 
 
-def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:
-    """Dotted names of settings that differ, with both values, for resume messages."""
+_FREE = ("checkpoint_every", "eval_every", "keep_checkpoints", "time_budget_s")
+
+
+def free_on_resume(config: RunConfig) -> list[str]:
+    """Dotted names of the settings that may change when a run is resumed: they say when to stop
+    or how much to keep, never what is computed. `train.steps` is one of them as long as the
+    learning rate is constant; otherwise it is where the rate ends, and it must not rise again.
+    """
+    free = [f"train.{name}" for name in _FREE]
+    return [*free, "train.steps"] if config.learner.schedule == "constant" else free
+
+
+def changed_keys(old: RunConfig, new: RunConfig, but: Sequence[str] = ()) -> list[str]:
+    """Dotted names of settings that differ, with both values, for resume messages.
+
+    Args:
+        but: names that are left out.
+    """
     flat_old, flat_new = (
         _flatten(old.model_dump(mode="json")),
         _flatten(new.model_dump(mode="json")),
@@ -273,7 +296,7 @@ def changed_keys(old: RunConfig, new: RunConfig) -> list[str]:
     return [
         f"{k}: {flat_old.get(k)!r} -> {flat_new.get(k)!r}"
         for k in keys
-        if flat_old.get(k) != flat_new.get(k)
+        if k not in but and flat_old.get(k) != flat_new.get(k)
     ]
 
 

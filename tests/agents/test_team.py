@@ -134,6 +134,20 @@ def test_training_refuses_policies_without_logprobs_by_name(spec):
     assert caught.value.exit_code == 2
 
 
+def test_training_takes_endpoints_beside_an_agent_that_learns():
+    endpoint = agent("far", "openai:m@http://127.0.0.1:9/v1")
+    team = build_team([agent("near", "micro:lark", max_batch=2), endpoint], train=True)
+    assert list(team.agents) == ["near", "far"]
+    with pytest.raises(CapabilityError, match=r"'far' .*cannot be trained.*leave out its train"):
+        build_team(
+            [agent("near", "micro:lark"), endpoint.model_copy(update={"train": True})], train=True
+        )
+    with pytest.raises(CapabilityError, match=r"(?s)nobody.*'near' is frozen.*'far'"):
+        build_team([agent("near", "micro:lark", train=False), endpoint], train=True)
+    with pytest.raises(AgentSpecError, match="differ in train"):
+        build_team([agent("a", "micro:lark"), agent("b", "micro:lark", train=False)], train=True)
+
+
 async def test_an_endpoint_agent_is_made_without_touching_the_network():
     team = build_team([agent("a", "openai:m@http://127.0.0.1:9/v1")])
     policy = team.policies["openai:m@http://127.0.0.1:9/v1"]

@@ -13,6 +13,7 @@ import pytest
 from background import command, wait_for
 
 from mars2.search.journal import read_journal
+from mars2.training.rundir import safe_name
 
 TINY = [
     "--set", "train.trees_per_step=4", "--set", "search.nodes=4", "--set", "learner.min_samples=1",
@@ -89,3 +90,15 @@ def test_a_spent_time_budget_is_said(mars2) -> None:
     )  # fmt: skip
     assert done.code == 0, done.err
     assert "of 50 steps: train.time_budget_s = 0.01 was spent" in done.out
+
+
+def test_frozen_agents_are_named_and_stay(mars2, tmp_path: Path) -> None:
+    team = ["--agent", "a=micro:lark", "--agent", "b=micro:loom", "--max-tokens", 32]
+    few = ["--steps", 1, "--problems", "lab:lists", "--set", "train.trees_per_step=2"]
+    refused = mars2("train", "--out", "run", *team, "--frozen", "c")
+    assert refused.code == 2
+    assert "the team has a, b" in refused.err
+    done = mars2("train", "--out", "run", *team, *few, "--frozen", "b", *TINY)
+    assert done.code == 0, done.err
+    assert "taking part without learning: b" in done.err
+    assert [p.name for p in (tmp_path / "run/final").iterdir()] == [safe_name("micro:lark")]

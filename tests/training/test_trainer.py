@@ -14,7 +14,7 @@ import pytest
 import run_kit
 import torch
 from run_kit import config, problems, run, team
-from training_kit import tiny_llama
+from training_kit import tiny_llama, tiny_neox
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mars2.agents.base import Agent, Policy, Role
@@ -29,7 +29,7 @@ from mars2.errors import (
 from mars2.search.journal import read_journal
 from mars2.training.rundir import read_metrics
 from mars2.training.trainer import draw
-from mars2.types import Sampling
+from mars2.types import Generation, Sampling
 
 POLICIES = ("llama", "neox")
 
@@ -184,6 +184,24 @@ async def test_resume_under_other_settings_names_the_keys_and_changes_nothing(tm
     assert files == {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
 
 
+async def test_settings_of_when_to_stop_and_what_to_keep_may_change_on_resume(tmp_path):
+    out, straight = tmp_path / "run", tmp_path / "straight"
+    constant = {"schedule": "constant"}
+    await run(straight, config(learner=constant))
+    await run(out, config(learner=constant, train={"steps": 1}))
+    more = config(learner=constant, train={"keep_checkpoints": 3, "time_budget_s": 1e6})
+    result, _ = await run(out, more, resume=True)
+    assert (result.status, result.steps) == ("finished", 3)
+    assert len(list((out / "checkpoints").iterdir())) == 3
+    for name in POLICIES:
+        assert same(final(straight, name), final(out, name))
+    (changed,) = manifest(out)["changed"]
+    assert "train.steps: 1 -> 3" in changed
+    assert json.loads((out / "config.json").read_text())["train"]["steps"] == 3
+    with pytest.raises(ResumeError, match=r"has made 3 steps; train.steps = 2"):
+        await run(out, config(learner=constant, train={"steps": 2}), resume=True)
+
+
 async def test_a_directory_in_use_is_refused(tmp_path):
     with pytest.raises(ResumeError, match="not a run that can be resumed"):
         await run(tmp_path / "nothing", resume=True)
@@ -209,8 +227,17 @@ class Silent(Policy):
 
 async def test_what_cannot_be_trained_is_refused_by_name_before_anything_is_written(tmp_path):
     out = tmp_path / "run"
+    remote = {"remote": Agent("remote", Silent())}
+    with pytest.raises(CapabilityError, match=r"nobody.*\n.*agent 'remote': policy 'api' cannot"):
+        await run(out, agents=remote)
+    agents = [
+        {"name": "remote", "spec": "openai:x", "train": True},
+        {"name": "coder", "spec": "micro:x", "train": False},
+    ]
     with pytest.raises(CapabilityError, match="agent 'remote': policy 'api' cannot be trained"):
-        await run(out, agents=team() | {"remote": Agent("remote", Silent())})
+        await run(out, config(agents=agents), team() | remote)
+    with pytest.raises(CapabilityError, match=r"'coder' is frozen, but others learn .* 'llama'"):
+        await run(out, config(agents=agents[1:]))
     nucleus = Role(sampling=Sampling(top_p=0.9))
     with pytest.raises(CapabilityError, match=r"'n': top_p is 0\.9"):
         await run(out, agents={"n": replace(team()["coder"], role=nucleus)})
@@ -279,6 +306,38 @@ async def test_three_agents_one_of_which_produces_nothing(tmp_path):
     assert all(r["policies"]["mute"]["empty"] == r["policies"]["mute"]["nodes"] for r in rows)
     for name in POLICIES:
         assert rows[-1]["policies"][name]["version"] > 0
+
+
+class Endpoint(Policy):
+    """Text without token ids, as an endpoint gives it."""
+
+    name = "api"
+
+    async def generate(self, messages, sampling, *, seed):
+        return Generation(text="aa" if seed % 2 else "ss")
+
+
+async def test_frozen_and_endpoint_agents_take_part_and_count_but_do_not_learn(tmp_path):
+    settings = config(
+        agents=[{"name": "other", "spec": "micro:x", "train": False}],
+        search={"strategy": "repeated", "nodes": 6},
+    )
+    agents = team() | {"remote": Agent("remote", Endpoint())}
+    await run(tmp_path / "run", settings, agents)
+    assert same(agents["other"].policy.model.state_dict(), tiny_neox(vocab=40).state_dict())
+    assert [p.name for p in (tmp_path / "run/final").iterdir()] == ["llama"]
+    assert manifest(tmp_path / "run")["learning"] == ["llama"]
+    told = [e["node"] for e in read_journal(tmp_path / "run/journal.jsonl") if e["event"] == "tell"]
+    assert {n["agent"] for n in told} == {"coder", "mender", "other", "remote"}
+    rows = read_metrics(tmp_path / "run/metrics.jsonl")
+    assert all(list(r["policies"]) == ["llama"] for r in rows)
+    assert all(r["agents"]["remote"]["nodes"] > 0 for r in rows)
+    # Trees in which only those who do not learn differ are informative all the same.
+    judge = iter(range(10**6))
+    await run(tmp_path / "two", settings, judge=lambda text: float(next(judge) % 6 == 2))
+    (first, *_) = read_metrics(tmp_path / "two/metrics.jsonl")
+    assert first["trees"]["informative"] == 3
+    assert first["policies"]["llama"]["update"]["samples"] == 12
 
 
 async def test_a_policy_with_few_samples_waits_and_the_others_go_on(tmp_path):

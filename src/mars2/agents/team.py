@@ -14,7 +14,7 @@ from mars2.config import AgentConfig
 from mars2.errors import AgentSpecError, CapabilityError, UsageError
 
 _TRAINABLE = ("hf", "micro")
-_SHARED = ("spec", "dtype", "device", "max_batch")  # settings of a policy, not of an agent
+_SHARED = ("spec", "dtype", "device", "max_batch", "train")  # settings of a policy, not of an agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ def build_team(agents: Sequence[AgentConfig], *, train: bool = False) -> Team:
     Agents with the same `policy` name (default: the spec itself) share one policy.
 
     Args:
-        train: refuse policies without weights in this process.
+        train: at least one agent must be able to learn, and all that are told to.
 
     Raises:
         UsageError: no agents, or a name twice.
         AgentSpecError: unknown backend, model or role; one policy name with different settings.
-        CapabilityError: `train` with a policy that cannot be trained.
+        CapabilityError: `train` with nobody who learns, or an agent told to that cannot.
     """
     if not agents:
         raise UsageError("a team needs at least one agent: --agent NAME=BACKEND:MODEL[@URL]")
@@ -55,13 +55,7 @@ def build_team(agents: Sequence[AgentConfig], *, train: bool = False) -> Team:
         if config.name in roles:
             raise UsageError(f"the agent name {config.name!r} is used more than once")
         roles[config.name] = make_role(config)
-        backend = parse_spec(config.spec).backend
-        if train and backend not in _TRAINABLE:
-            raise CapabilityError(
-                f"agent {config.name!r} ({config.spec}) cannot be trained: a {backend}: policy "
-                "gives no token ids with log-probabilities and its weights are not in this "
-                "process; use an hf: or micro: agent"
-            )
+        parse_spec(config.spec)
         owner = owners.setdefault(config.policy or config.spec, config)
         for field in _SHARED:
             mine, theirs = getattr(config, field), getattr(owner, field)
@@ -71,12 +65,35 @@ def build_team(agents: Sequence[AgentConfig], *, train: bool = False) -> Team:
                     f"{config.policy or config.spec!r} but differ in {field}: "
                     f"{theirs!r} and {mine!r}"
                 )
+    if train:
+        _check_learning(agents)
     policies = {name: make_policy(name, config) for name, config in owners.items()}
     _share_cores(policies.values())
     return Team(
         agents={c.name: Agent(c.name, policies[c.policy or c.spec], roles[c.name]) for c in agents},
         policies=policies,
     )
+
+
+def _check_learning(agents: Sequence[AgentConfig]) -> None:
+    """Raises CapabilityError for a team in which nobody learns, or not whoever was told to."""
+    why_not = {}
+    for config in agents:
+        backend = parse_spec(config.spec).backend
+        if backend not in _TRAINABLE:
+            why_not[config.name] = (
+                f"agent {config.name!r} ({config.spec}) cannot be trained: a {backend}: policy "
+                "gives no token ids with log-probabilities and its weights are not in this process"
+            )
+            if config.train:
+                raise CapabilityError(f"{why_not[config.name]}; leave out its train = true")
+        elif config.train is False:
+            why_not[config.name] = f"agent {config.name!r} is frozen (train = false)"
+    if len(why_not) == len(agents):
+        reasons = "\n  ".join(why_not.values())
+        raise CapabilityError(
+            f"nobody in this team learns; add an hf: or micro: agent\n  {reasons}"
+        )
 
 
 def _share_cores(policies: Iterable[Policy]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import click
 from mars2.agents.team import Team, build_team
 from mars2.cli.options import chosen, config_options, json_option, run_async
 from mars2.cli.output import Output, percent
-from mars2.config import RunConfig
+from mars2.config import RunConfig, load_config
 from mars2.errors import ResumeError, UsageError
 from mars2.evaluation.evaluate import EvalResult, evaluate, paired_rise
 from mars2.inference.rollout import Rollout
@@ -32,6 +33,12 @@ from mars2.verifier import AnyVerifier, make_verifier
 @click.option("--heldout", help="Held-out problems, evaluated before and after.")
 @click.option("--steps", type=click.IntRange(min=1), help="Steps (train.steps).")
 @click.option(
+    "--frozen",
+    multiple=True,
+    metavar="NAME",
+    help="An agent that takes part but does not learn (repeatable).",
+)
+@click.option(
     "--out",
     required=True,
     type=click.Path(path_type=Path),
@@ -43,6 +50,7 @@ def command(
     train_source: str | None,
     heldout: str | None,
     steps: int | None,
+    frozen: tuple[str, ...],
     out: Path,
     resume: bool,
     as_json: bool,
@@ -58,6 +66,7 @@ def command(
     config = resolve_run(out, resume, shared, forced)
     if not config.agents:
         raise UsageError("no agents: give --agent NAME=BACKEND:MODEL, or a --config")
+    config = freeze(config, frozen)
     report = run_training(config, out, resume, output)
     if as_json:
         output.data(report)
@@ -86,6 +95,17 @@ def resolve_run(
         except (OSError, ValueError) as error:
             raise ResumeError(f"--resume: {out} holds no run to continue: {error}") from None
     return chosen(shared).resolve(base, **forced)
+
+
+def freeze(config: RunConfig, frozen: Sequence[str]) -> RunConfig:
+    """The same settings with `train = false` for these agents. Raises UsageError for others."""
+    data = config.model_dump()
+    agents = {a["name"]: a for a in data["agents"]}
+    for name in frozen:
+        if name not in agents:
+            raise UsageError(f"--frozen {name}: the team has {', '.join(agents)}")
+        agents[name]["train"] = False
+    return load_config(base=data)
 
 
 def run_training(config: RunConfig, out: Path, resume: bool, output: Output) -> dict[str, Any]:
@@ -128,6 +148,10 @@ class Session:
             async with make_verifier(self.config.verifier) as verifier:
 
                 async def on_start(run: RunDir, step: int) -> None:
+                    learning = run.manifest["learning"]
+                    still = [n for n, a in team.agents.items() if a.policy.name not in learning]
+                    if still:
+                        self.output.log(f"taking part without learning: {', '.join(still)}")
                     if step:
                         self.output.log(f"resumed after step {step}")
                     await self._evaluate("before", run, team, verifier)

@@ -35,33 +35,54 @@ class TrainablePolicy(Protocol):
         ...
 
 
-def trainable_policies(agents: Mapping[str, Agent]) -> dict[str, TrainablePolicy]:
-    """Policy name → policy of all agents, each once.
+def trainable_policies(
+    agents: Mapping[str, Agent], wanted: Mapping[str, bool | None] | None = None
+) -> dict[str, TrainablePolicy]:
+    """Policy name → policy of the agents that learn, each once.
+
+    The others, frozen ones and those whose weights are elsewhere, take part without learning.
+
+    Args:
+        wanted: agent name → `AgentConfig.train`; an agent that is not named learns if it can.
 
     Raises:
-        CapabilityError: an agent cannot be trained; says which one and why.
+        CapabilityError: nobody learns, or an agent told to learn cannot; says which and why.
     """
     if not agents:
         raise CapabilityError("training needs at least one agent; give one with --agent")
     policies: dict[str, TrainablePolicy] = {}
+    reasons: dict[str, str] = {}
     for name, agent in agents.items():
+        told = (wanted or {}).get(name)
         policy = agent.policy
-        if not policy.has_logprobs or not isinstance(policy, TrainablePolicy):
-            raise CapabilityError(
-                f"agent {name!r}: policy {policy.name!r} cannot be trained: "
-                + (
-                    "its weights are not in this process"
-                    if policy.has_logprobs
-                    else "it gives no token ids and log-probabilities"
-                )
-                + "; use a micro: or hf: agent"
+        if told is False:
+            reasons[name] = f"agent {name!r} is frozen"
+        elif not policy.has_logprobs or not isinstance(policy, TrainablePolicy):
+            reasons[name] = f"agent {name!r}: policy {policy.name!r} cannot be trained: " + (
+                "its weights are not in this process"
+                if policy.has_logprobs
+                else "it gives no token ids and log-probabilities"
             )
-        if agent.role.sampling.top_p != 1:
+            if told:
+                raise CapabilityError(reasons[name] + "; use a micro: or hf: agent")
+        elif agent.role.sampling.top_p != 1:
             raise CapabilityError(
                 f"agent {name!r}: top_p is {agent.role.sampling.top_p}, training needs 1: "
-                "log-probabilities are of the full distribution"
+                "log-probabilities are of the full distribution; set it to 1 or train = false"
             )
-        policies[policy.name] = policy
+        else:
+            policies[policy.name] = policy
+    if not policies:
+        raise CapabilityError(
+            "nobody in this team learns; add a micro: or hf: agent\n  "
+            + "\n  ".join(reasons.values())
+        )
+    for name in reasons:
+        if agents[name].policy.name in policies:
+            raise CapabilityError(
+                f"{reasons[name]}, but others learn with its policy {agents[name].policy.name!r}; "
+                "set train = false for all of them or for none"
+            )
     return policies
 
 

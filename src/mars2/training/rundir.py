@@ -24,7 +24,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mars2.config import RunConfig, changed_keys
+from mars2.config import RunConfig, changed_keys, free_on_resume
 from mars2.errors import ResumeError
 from mars2.types import Problem
 
@@ -136,7 +136,8 @@ class RunDir:
             problems: `problems_digest` of the training problems.
 
         Raises:
-            ResumeError: not a run, or other settings (each changed key is named) or problems.
+            ResumeError: not a run, or other settings (each changed key is named; some are free,
+                see `free_on_resume`) or problems; or fewer steps than were made.
         """
         try:
             text = (path / "config.json").read_text(encoding="utf-8")
@@ -144,7 +145,7 @@ class RunDir:
             before = RunConfig.model_validate_json(text)
         except (OSError, ValueError, ValidationError) as error:
             raise ResumeError(f"{path} is not a run that can be resumed: {error}") from None
-        changed = changed_keys(before, config)
+        changed = changed_keys(before, config, but=free_on_resume(config))
         if changed:
             raise ResumeError(
                 f"{path} was started with other settings; resume with the same ones or choose "
@@ -152,7 +153,19 @@ class RunDir:
             )
         if manifest.get("problems") != problems:
             raise ResumeError(f"{path} was started on other training problems than these")
+        done = manifest.get("steps_done", 0)
+        if config.train.steps < done:
+            raise ResumeError(f"{path} has made {done} steps; train.steps = {config.train.steps}")
         return cls(path, manifest)
+
+    def adopt(self, config: RunConfig) -> None:
+        """From now on the run has these settings; which ones changed is kept in the manifest."""
+        path = self.path / "config.json"
+        before = RunConfig.model_validate_json(path.read_text(encoding="utf-8"))
+        changed = changed_keys(before, config)
+        if changed:
+            self.update_manifest(changed=[*self.manifest.get("changed", []), changed])
+            write_atomic(path, config.model_dump_json(indent=2) + "\n")
 
     def update_manifest(self, **changes: Any) -> None:
         """Set keys of the manifest and write it."""

@@ -110,12 +110,12 @@ async def train(
         on_node: called for every new node.
 
     Raises:
-        CapabilityError: an agent cannot be trained.
+        CapabilityError: nobody learns, or an agent that is told to cannot.
         ConfigError, ProblemError: nothing to train on, or settings that contradict each other.
         ResumeError: `out` is not empty, or not this run.
         TrainingError: no policy gets a finite step any more.
     """
-    policies = trainable_policies(agents)
+    policies = trainable_policies(agents, {a.name: a.train for a in config.agents})
     _check(config, problems)
     digest = problems_digest(problems)
     if resume:
@@ -123,8 +123,11 @@ async def train(
     else:
         RunDir.check_new(out)
     states = _policy_states(config, agents, policies)
-    if not resume:
-        run = RunDir.create(out, config, _manifest(config, agents, problems, digest))
+    if resume:
+        run.adopt(config)
+    else:
+        manifest = _manifest(config, agents, problems, digest)
+        run = RunDir.create(out, config, manifest | {"learning": sorted(policies)})
     with Journal.open(run.journal, {"config_hash": config.digest()}) as journal:
         trainer = _Trainer(config, run, agents, policies, states, problems)
         try:
