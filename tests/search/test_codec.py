@@ -10,6 +10,7 @@ from mars2.search.codec import (
     node_from_json,
     node_to_json,
 )
+from mars2.search.journal import _decode, _encode
 from mars2.types import (
     Expansion,
     Generation,
@@ -75,9 +76,10 @@ nodes = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(nodes)
 def test_round_trip_is_exact(node):
-    line = json.dumps(node_to_json(node))
-    assert "\n" not in line
-    back = node_from_json(json.loads(line))
+    line = _encode(node_to_json(node))
+    assert line.find(b"\n") == len(line) - 1
+    assert _decode(line) == json.loads(line)
+    back = node_from_json(_decode(line))
     assert back == node
     assert type(back.generation.logprobs) is type(node.generation.logprobs)
 

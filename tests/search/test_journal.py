@@ -1,7 +1,9 @@
 import json
+import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from search_helpers import make_node
@@ -9,8 +11,8 @@ from search_helpers import make_node
 from mars2.errors import ResumeError
 from mars2.search import Journal, read_journal
 from mars2.search import journal as journal_module
-from mars2.search.codec import expansion_from_json
-from mars2.types import Expansion
+from mars2.search.codec import expansion_from_json, node_from_json
+from mars2.types import Expansion, Generation
 
 HEADER = {"config_hash": "abc", "seed": 3}
 
@@ -49,6 +51,39 @@ def test_trees_share_a_file_and_keep_their_own_order(tmp_path):
     assert (header["event"], header["schema"], header["config_hash"]) == ("header", 2, "abc")
     assert len(events) == 7
     assert all(line.endswith("\n") for line in path.open())
+
+
+@pytest.mark.parametrize("chunk", [1, 300, 1 << 20])
+def test_adjacent_lines_are_read_together(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(journal_module, "_CHUNK", chunk)
+    told: dict[str, list[int]] = {"t": [], "u": [], "v": []}
+    with Journal.open(tmp_path / "j", HEADER) as journal:
+        for i in range(1, 60):
+            tree_id = "tttuvuuttv"[i % 10]
+            told[tree_id].append(i)
+            journal.tree(tree_id).tell(make_node(tree_id, expansion(i), 0.5))
+        for tree_id, ids in told.items():
+            events = list(journal.tree(tree_id).numbered_events())
+            assert [e["node"]["node_id"] for _, e in events] == ids
+            assert [where.split()[-1] for where, _ in events] == [str(i + 1) for i in ids]
+
+
+def test_texts_and_numbers_come_back_whatever_they_are(tmp_path):
+    node = replace(
+        make_node("t", expansion(1), 0.1 + 0.2),
+        generation=Generation("\ud800 \udc00\ud83d \0 \x7f \u2028", logprobs=(-math.inf, 5e-324)),
+        code="[" * 1000 + str(10**40),
+    )
+    path = tmp_path / "j"
+    with Journal.open(path, HEADER) as journal:
+        journal.tree("t").tell(node)
+        journal.tree("t").cancel(2)
+        deep = b'{"event":"fail","tree":"t","seconds":1e-7,"x":' + b"[" * 300 + b"]" * 300 + b"}\n"
+        journal._append_line(deep)
+    with Journal.open(path, HEADER) as journal:
+        (told, *_) = journal.tree("t").events()
+        assert node_from_json(told["node"]) == node
+    assert len(list(read_journal(path))) == 4
 
 
 def test_other_settings_are_refused_and_named(tmp_path):

@@ -1,6 +1,8 @@
 import asyncio
 import copy
+import json
 import pickle
+import re
 
 import pytest
 from search_helpers import FakeExpand, grow, slower, strategy, uneven
@@ -156,6 +158,48 @@ async def test_a_bad_event_names_its_line(tmp_path, event):
         file.write(event + "\n")
     with Journal.open(path, {}) as journal, pytest.raises(ResumeError, match="line 3"):
         await grow("t", strategy(), FakeExpand("t"), budget=5, journal=journal)
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("place", "key", "value", "why"),
+    [
+        ("event", "node_id", 77, "(node id, reward) is (77, "),
+        ("event", "reward", 0.0625, ", 0.0625), but ("),
+        ("node", "node_id", 77, "in the node"),
+        ("node", "reward", 0.0625, ", 0.0625) in the node"),
+        ("node", "tree_id", "u", "asked for ('t', "),
+        ("node", "parent_id", 77, ", 77, "),
+        ("node", "agent", "eve", ", 'eve', "),
+        ("node", "words", 7, "unexpected keyword argument 'words'"),
+        ("verdict", "colour", 7, "validation error for Verdict"),
+    ],
+)
+async def test_a_node_that_was_not_asked_for_names_its_line(
+    tmp_path, ordered, place, key, value, why
+):
+    path = tmp_path / "j"
+    await run_journaled(path, ordered, budget=8)
+    lines = path.read_bytes().splitlines(keepends=True)
+    number = next(i for i, line in enumerate(lines) if b'"tell"' in line)
+    event = json.loads(lines[number])
+    parts = {"event": event, "node": event["node"], "verdict": event["node"]["verdict"]}
+    parts[place][key] = value
+    lines[number] = json.dumps(event).encode() + b"\n"
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(ResumeError, match=f"line {number + 1}: .*{re.escape(why)}"):
+        await run_journaled(path, ordered, budget=8)
+
+
+@MODES
+async def test_a_node_that_is_there_twice_names_its_line(tmp_path, ordered):
+    path = tmp_path / "j"
+    await run_journaled(path, ordered, budget=8)
+    lines = path.read_bytes().splitlines(keepends=True)
+    number = next(i for i, line in enumerate(lines) if b'"tell"' in line)
+    path.write_bytes(b"".join([*lines[: number + 1], *lines[number:]]))
+    with pytest.raises(ResumeError, match=f"line {number + 2}: .*has already ended"):
+        await run_journaled(path, ordered, budget=8)
 
 
 async def test_nothing_is_copied_or_pickled(monkeypatch, tmp_path):

@@ -29,9 +29,12 @@ import os
 import re
 from array import array
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+
+from pydantic_core import from_json
 
 from mars2.errors import ResumeError
 from mars2.search.codec import expansion_to_json, node_to_json
@@ -39,6 +42,7 @@ from mars2.types import Expansion, Node
 
 SCHEMA = 2
 _EVENTS = ("ask", "tell", "fail", "cancel", "join", "leave")
+_CHUNK = 1 << 20  # bytes read at once
 _log = logging.getLogger(__name__)
 
 
@@ -174,13 +178,20 @@ class Journal:
 
     def _events(self, tree_id: str) -> Iterator[tuple[int, dict[str, Any]]]:
         places = self._index.get(tree_id, array("Q"))
-        for i in range(0, len(places), 3):
-            number, offset, length = places[i : i + 3]
-            # Through the one descriptor: closing another one would drop this process's lock.
-            line = os.pread(self._file.fileno(), length, offset)
-            event = _parse(line, self.path, number)
-            assert event is not None  # only a torn line has none
-            yield number, event
+        i = 0
+        while i < len(places):
+            # Adjacent lines in one read, and through the one descriptor: closing another one
+            # would drop this process's lock.
+            first, begin = i, places[i + 1]
+            end = begin
+            while i < len(places) and places[i + 1] == end and end - begin < _CHUNK:
+                end += places[i + 2]
+                i += 3
+            chunk = io.BytesIO(os.pread(self._file.fileno(), end - begin, begin))
+            for j in range(first, i, 3):
+                event = _parse(chunk.read(places[j + 2]), self.path, places[j])
+                assert event is not None  # only a torn line has none
+                yield places[j], event
 
 
 class TreeJournal:
@@ -282,10 +293,14 @@ _BEGINNING = re.compile(
 def _tree_at_a_glance(line: bytes) -> str | None:
     """The tree id of a line that begins and ends as `TreeJournal` writes them, else None."""
     match = _BEGINNING.match(line)
-    if match is None or not line.endswith(b"}\n"):
-        return None
+    return _text(match[1]) if match is not None and line.endswith(b"}\n") else None
+
+
+@lru_cache(1 << 12)
+def _text(written: bytes) -> str | None:
+    """What a JSON string says; None if it is none."""
     try:
-        return json.loads(match[1])
+        return json.loads(written)
     except ValueError:
         return None
 
@@ -304,30 +319,43 @@ def _parse(
     Raises:
         ResumeError: no whole JSON object, or one that has no place in a journal, or not there.
     """
-    where = f"journal {path}, line {number}"
     try:
-        event = json.loads(line) if line.endswith(b"\n") else None
+        event = _decode(line) if line.endswith(b"\n") else None
     except ValueError:
         event = None
     if not isinstance(event, dict):
         if may_be_torn and (number > 1 or _begins_header(line)):
             return None
-        raise ResumeError(f"{where}: not a JSON object; the file is damaged or no journal")
+        raise _unreadable(path, number, "not a JSON object; the file is damaged or no journal")
     if number == 1:
         if event.get("event") != "header" or "config_hash" not in event:
-            raise ResumeError(f"{where}: not the header of a search journal")
+            raise _unreadable(path, number, "not the header of a search journal")
         if event.get("schema") != SCHEMA:
-            raise ResumeError(
-                f"{where}: schema {event.get('schema')!r}, this version reads schema {SCHEMA}; "
-                "go on with the version that wrote it, or begin anew in another directory"
+            raise _unreadable(
+                path,
+                number,
+                f"schema {event.get('schema')!r}, this version reads schema {SCHEMA}; "
+                "go on with the version that wrote it, or begin anew in another directory",
             )
     elif (
         event.get("event") not in _EVENTS
         or not isinstance(event.get("tree"), str)
         or not isinstance(event.get("seconds"), int | float)
     ):
-        raise ResumeError(f"{where}: not an event of a tree")
+        raise _unreadable(path, number, "not an event of a tree")
     return event
+
+
+def _unreadable(path: Path, number: int, why: str) -> ResumeError:
+    return ResumeError(f"journal {path}, line {number}: {why}")
+
+
+def _decode(line: bytes) -> Any:
+    """The JSON value. Raises ValueError if there is none."""
+    try:
+        return from_json(line)
+    except ValueError:  # a lone surrogate, which it refuses; or no JSON
+        return json.loads(line)
 
 
 def _encode(event: dict[str, Any]) -> bytes:

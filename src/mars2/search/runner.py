@@ -195,14 +195,17 @@ class TreeRun:
             SearchError: it is not what was asked for or has a reward outside [0, 1]; nothing of
                 it is recorded.
         """
-        asked = (self.tree_id, *_place(expansion))
-        got = (node.tree_id, *_place(node))
-        if asked != got:
-            raise SearchError(f"asked for {asked}, the expansion returned {got}")
+        self._check_place(expansion, node)
         if node.verdict.status is Status.INFRA:
             self.end(FailedExpansion(expansion, "infra", "the verifier failed", node))
         else:
             self.end(node)
+
+    def _check_place(self, expansion: Expansion, node: Node) -> None:
+        asked = (self.tree_id, *_place(expansion))
+        got = (node.tree_id, *_place(node))
+        if asked != got:
+            raise SearchError(f"asked for {asked}, the expansion returned {got}")
 
     def end(self, outcome: Node | FailedExpansion) -> None:
         """An expansion has ended: check, record, then settle now or with its wave."""
@@ -212,18 +215,23 @@ class TreeRun:
         if isinstance(outcome, Node):
             node: Node | None = outcome
             node_id = outcome.node_id
-            self.strategy.check(node_id, outcome.reward)
+            self._check(node_id, outcome.reward)
             if record and self._journal:
                 self._journal.tell(outcome, seconds)
         else:
             node, node_id = outcome.node, outcome.expansion.node_id
-            self.strategy.check(node_id)
+            self._check(node_id)
             if record and self._journal:
                 self._journal.fail(node_id, outcome.kind, outcome.error, outcome.node, seconds)
         self._paid(self.open[node_id], node, seconds)
         self._ended[node_id] = outcome
         if not self.settings.ordered or len(self._ended) == len(self.open):
             self._settle()
+
+    def _check(self, node_id: int, reward: float | None = None) -> None:
+        self.strategy.check(node_id, reward)
+        if node_id in self._ended:  # its wave has not, so the strategy does not know
+            raise SearchError(f"node {node_id} has already ended")
 
     def _paid(self, expansion: Expansion, node: Node | None, seconds: float) -> None:
         usage = node.generation.usage if node else None
@@ -306,11 +314,17 @@ class TreeRun:
             self.strategy.restore(expansion)
             self._opened(expansion, seconds)
         elif kind == "tell":
-            self._end(node_from_json(event["node"]), seconds, record=False)
+            node = node_from_json(event["node"])
+            said, holds = (event["node_id"], event["reward"]), (node.node_id, node.reward)
+            if said != holds:
+                raise SearchError(f"(node id, reward) is {said}, but {holds} in the node")
+            if node.node_id in self.open:
+                self._check_place(self.open[node.node_id], node)
+            self._end(node, seconds, record=False)
         elif kind == "fail":
-            node = node_from_json(event["node"]) if event["node"] else None
+            evidence = node_from_json(event["node"]) if event["node"] else None
             expansion = self.open[event["node_id"]]
-            failed = FailedExpansion(expansion, event["kind"], event["error"], node)
+            failed = FailedExpansion(expansion, event["kind"], event["error"], evidence)
             self._end(failed, seconds, record=False)
         elif kind == "cancel":
             self._cancel(self.open[event["node_id"]], seconds)
