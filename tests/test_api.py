@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +18,7 @@ from mars2.agents.scripted import load_scripted
 from mars2.config import RunConfig, VerifierConfig, preset
 from mars2.errors import ConfigError, ResumeError, UsageError
 from mars2.search.journal import read_journal
-from mars2.types import FunctionalTest, Problem
+from mars2.types import FunctionalTest, Node, Problem, Verdict
 from mars2.verifier import Verifier
 
 PROBLEM = Problem(
@@ -80,6 +82,133 @@ async def test_in_an_event_loop_with_what_is_open_already(writer: str, tmp_path:
             await mars2.solve(PROBLEM, agents, verifier=verifier, journal=journal, budget=3)
         with pytest.raises(UsageError, match="await mars2"):
             mars2.solve_sync(PROBLEM, agents)
+
+
+HALTING = """
+import asyncio
+count = 0
+async def answer(messages, seed):
+    global count
+    count += 1
+    if count > 3:
+        print("halted", flush=True)
+        await asyncio.sleep(600)
+    return f"```python\\ndef double(x):\\n    return {6 if count == HIT else 0}\\n```"
+"""
+ONE_BY_ONE = {"search": {"in_flight": 1, "strategy": "repeated", "stop_on_success": False}}
+
+
+@pytest.fixture
+def halting(tmp_path: Path) -> str:
+    """An agent that passes the public test at the second attempt and hangs at the fourth."""
+    path = tmp_path / "halting.py"
+    path.write_text(HALTING.replace("HIT", "2"))
+    return f"h=scripted:{path}"
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancel"])
+async def test_cancelled_it_hands_over_the_best_so_far(halting: str, how: str) -> None:
+    found: list[mars2.Solution] = []
+    third = asyncio.Event()
+
+    def on_node(node: Node) -> None:
+        if node.node_id == 3:
+            third.set()
+
+    options: dict[str, Any] = {"on_node": on_node, "on_result": found.append, "config": ONE_BY_ONE}
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(mars2.solve(PROBLEM, halting, **options))
+        await third.wait()
+        task.cancel()
+        await task
+
+    async def timed_out() -> None:
+        async with asyncio.timeout(None) as limit:
+            seen = asyncio.create_task(third.wait())
+            seen.add_done_callback(lambda _: limit.reschedule(0))
+            await mars2.solve(PROBLEM, halting, **options)
+
+    end, raised = {
+        "cancel": (cancelled, asyncio.CancelledError),
+        "timeout": (timed_out, TimeoutError),
+    }[how]
+    with pytest.raises(raised):
+        await end()
+    (best,) = found
+    assert best.interrupted
+    assert not best.solved
+    assert best.node is not None
+    assert best.node.node_id == 2
+    assert best.code is not None
+    assert [node.node_id for node in best.tree.nodes] == [1, 2, 3]
+    assert str(best).startswith("t/double: interrupted, 1/1 public tests passed by h in node 2")
+
+
+async def test_cancelled_while_judging_it_hands_over_the_answer(writer: str) -> None:
+    found: list[mars2.Solution] = []
+    async with Verifier(VerifierConfig(workers=1)) as verifier:
+
+        class Slow:
+            async def verify(self, problem: Problem, code: str | None, **options: Any) -> Verdict:
+                if "tests" not in options:  # the final judgement
+                    task.cancel()
+                return await verifier.verify(problem, code, **options)
+
+        task = asyncio.create_task(
+            mars2.solve(PROBLEM, writer, verifier=Slow(), seed=1, on_result=found.append)  # type: ignore[arg-type]
+        )
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert found[0].interrupted
+    assert "2 * x" in (found[0].code or "")
+
+
+@pytest.mark.parametrize(("hit", "node"), [(2, 2), (9, 1)])
+def test_ctrl_c_returns_the_best_so_far(tmp_path: Path, hit: int, node: int) -> None:
+    agent, program = tmp_path / "halting.py", tmp_path / "program.py"
+    agent.write_text(HALTING.replace("HIT", str(hit)))
+    program.write_text(
+        "import mars2\n"
+        "from mars2.types import Problem\n"
+        f"problem = Problem.model_validate_json({PROBLEM.model_dump_json()!r})\n"
+        "given = []\n"
+        f"found = mars2.solve_sync(problem, 'h=scripted:{agent}', config={ONE_BY_ONE!r},\n"
+        "                         on_result=given.append)\n"
+        "assert given == [found]\n"
+        "print(found.interrupted, found.node.node_id, len(found.tree.nodes))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, str(program)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "halted\n"
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert (process.returncode, out) == (0, f"True {node} 3\n"), err
+
+
+def test_ctrl_c_before_anything_began_is_raised(never: str, monkeypatch: Any) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mars2.api.make_verifier", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        mars2.solve_sync(PROBLEM, never)
+
+
+async def test_on_result_has_what_is_returned(writer: str) -> None:
+    found: list[mars2.Solution] = []
+    result = await mars2.solve(PROBLEM, writer, on_result=found.append)
+    assert found == [result]
+    assert not result.interrupted
 
 
 @pytest.mark.parametrize(("budget", "nodes"), [(5, 5), ({"nodes": 3, "seconds": 600}, 3)])

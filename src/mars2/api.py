@@ -14,7 +14,7 @@ from mars2.agents.spec import parse_agent
 from mars2.agents.team import Team, build_team
 from mars2.config import AgentConfig, RunConfig, load_config, preset
 from mars2.errors import UsageError
-from mars2.inference.solve import Solution
+from mars2.inference.solve import OnResult, Solution
 from mars2.inference.solve import solve as _solve
 from mars2.problems import load
 from mars2.search.journal import Journal
@@ -39,8 +39,18 @@ async def solve(
     verifier: AnyVerifier | None = None,
     journal: str | os.PathLike[str] | Journal | None = None,
     on_node: OnNode | None = None,
+    on_result: OnResult | None = None,
 ) -> Solution:
     """Search for a program that passes the problem's tests.
+
+    To end it after some time, give a budget of seconds. To end it from outside, cancel it
+    (`task.cancel()`, `asyncio.timeout`); what it had found by then goes to `on_result`:
+
+        found = []
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(60):
+                await mars2.solve(problem, team, on_result=found.append)
+        print(found[0].code)
 
     Args:
         problem: a `Problem`, or the id of a builtin one.
@@ -54,6 +64,9 @@ async def solve(
         verifier: one that is open, and stays so; by default one is opened for this call.
         journal: file that records the search; an existing one is continued.
         on_node: called for each finished node.
+        on_result: called with the answer that is returned; or, if this call is cancelled while
+            it searches, with the best program so far, whose `interrupted` is true. Then
+            CancelledError goes on as usual.
 
     Raises:
         UsageError, ConfigError, AgentSpecError: arguments that cannot be used.
@@ -69,19 +82,38 @@ async def solve(
         if journal is not None and not isinstance(journal, Journal):
             header = {"problem": task.model_dump(mode="json"), **settings.model_dump(mode="json")}
             journal = stack.enter_context(Journal.open(journal, header))
-        return await _solve(task, agents, verifier, settings, journal=journal, on_node=on_node)
+        return await _solve(
+            task, agents, verifier, settings, journal=journal, on_node=on_node, on_result=on_result
+        )
 
 
 def solve_sync(problem: Problem | str, team: TeamLike, **options: Any) -> Solution:
     """As `solve`, from code without an event loop (not from a notebook cell: await `solve`).
 
+    Ctrl-C ends the search and returns the best program so far, with `interrupted` true. Only if
+    no search had begun, or at a second Ctrl-C before it has ended, it raises.
+
     Raises:
         UsageError: an event loop is running in this thread.
+        KeyboardInterrupt: as said above.
     """
     with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
         raise UsageError("an event loop is running: use `await mars2.solve(...)`")
-    return asyncio.run(solve(problem, team, **options))
+    on_result = options.pop("on_result", None)
+    found: list[Solution] = []
+
+    def keep(solution: Solution) -> None:
+        found.append(solution)
+        if on_result is not None:
+            on_result(solution)
+
+    try:
+        return asyncio.run(solve(problem, team, **options, on_result=keep))
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        return found[0]
 
 
 def _problem(problem: Problem | str) -> Problem:

@@ -19,10 +19,9 @@ from mars2.cli.output import Output
 from mars2.cli.problems import find_problem
 from mars2.config import PRESETS, AgentConfig, RunConfig, preset
 from mars2.errors import UsageError
-from mars2.inference.select import select
-from mars2.inference.solve import Solution, solve
+from mars2.inference.solve import OnResult, Solution, solve
 from mars2.problems.markdown import problem_from_statement
-from mars2.types import Node, Problem
+from mars2.types import Problem
 from mars2.verifier import make_verifier
 
 NO_AGENT = """no agent was given, and the environment names no endpoint. Do one of these:
@@ -79,11 +78,12 @@ def command(
     if not config.agents:
         config = config.model_copy(update={"agents": [_agent_of_environment(output)]})
     started = time.monotonic()
-    nodes: list[Node] = []
+    found: list[Solution] = []
     try:
-        solution = run_async(_run(task, config, output, nodes))
+        solution = run_async(_run(task, config, output, found.append))
     except KeyboardInterrupt:
-        _show_best(output, task, nodes)
+        if found:
+            _show_best(output, task, found[0])
         raise
     seconds = round(time.monotonic() - started, 1)
     if as_json:
@@ -143,24 +143,22 @@ def _served_models() -> list[str]:
         return []
 
 
-async def _run(problem: Problem, config: RunConfig, output: Output, nodes: list[Node]) -> Solution:
-    """`nodes` gets each finished one."""
+async def _run(
+    problem: Problem, config: RunConfig, output: Output, on_result: OnResult
+) -> Solution:
     team = build_team(config.agents)
     try:
         async with make_verifier(config.verifier) as verifier:
             with output.growing_tree(problem.id, config.search.nodes) as show:
-
-                def on_node(node: Node) -> None:
-                    nodes.append(node)
-                    show(node)
-
-                return await solve(problem, team.agents, verifier, config, on_node=on_node)
+                return await solve(
+                    problem, team.agents, verifier, config, on_node=show, on_result=on_result
+                )
     finally:
         await team.aclose()
 
 
-def _show_best(output: Output, problem: Problem, nodes: list[Node]) -> None:
-    best = select(nodes)
+def _show_best(output: Output, problem: Problem, solution: Solution) -> None:
+    best, nodes = solution.node, solution.tree.nodes
     if best is None:
         output.log(f"{problem.id}: interrupted before any program was written")
         return

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from mars2.agents.base import Agent
@@ -10,6 +11,7 @@ from mars2.config import RunConfig
 from mars2.inference import show
 from mars2.inference.guide import make_guide
 from mars2.inference.rollout import Rollout
+from mars2.inference.select import select
 from mars2.rewards.base import RewardModel
 from mars2.search.budget import make_budget
 from mars2.search.journal import Journal
@@ -20,11 +22,16 @@ from mars2.verifier import AnyVerifier
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """The answer of a search. `final` is the verdict on all tests (None without an answer)."""
+    """The answer of a search. `final` is the verdict on all tests (None without an answer).
+
+    `interrupted`: the search was cancelled, and this is the best so far by public tests alone;
+    `final` is None then.
+    """
 
     node: Node | None
     tree: TreeResult
     final: Verdict | None
+    interrupted: bool = False
 
     @property
     def solved(self) -> bool:
@@ -38,9 +45,14 @@ class Solution:
 
     def __str__(self) -> str:
         spent = self.tree.spent
-        state = "solved" if self.solved else f"not solved: {self.final and self.final.status}"
         if self.node is None:
-            state = "no program was written"
+            state = "interrupted before any program" if self.interrupted else "no program"
+            state += " was written"
+        elif self.interrupted:
+            verdict = self.node.verdict
+            state = f"interrupted, {verdict.passed}/{verdict.total} public tests passed"
+        else:
+            state = "solved" if self.solved else f"not solved: {self.final and self.final.status}"
         who = f" by {self.node.agent} in node {self.node.node_id}" if self.node else ""
         return (
             f"{self.tree.tree_id}: {state}{who} "
@@ -52,6 +64,9 @@ class Solution:
         return show.html(str(self), self.tree.nodes, self.code)
 
 
+OnResult = Callable[[Solution], None]
+
+
 async def solve(
     problem: Problem,
     agents: Mapping[str, Agent],
@@ -61,12 +76,15 @@ async def solve(
     tree_id: str | None = None,
     journal: Journal | None = None,
     on_node: OnNode | None = None,
+    on_result: OnResult | None = None,
     reward_model: RewardModel | None = None,
 ) -> Solution:
     """Search with public tests as reward and judge the selected node on all tests.
 
     Args:
         config: `search`, `budget`, the prices of `agents`, `inference` and `seed`.
+        on_result: called with what is returned, or, before CancelledError goes on, with the best
+            so far. Choosing that runs no program.
         reward_model: one that is loaded already, instead of `inference.reward_model`.
 
     Raises:
@@ -84,7 +102,17 @@ async def solve(
         budget=make_budget(config),
         guide=guide,
     )
-    tree = await rollout.tree(tree_id or problem.id, problem, on_node)
-    node = await guide.choose(tree, problem, verifier, config.seed)
-    final = await verifier.verify(problem, node.code, id=tree.tree_id) if node else None
-    return Solution(node=node, tree=tree, final=final)
+    forest = rollout.open([(tree_id or problem.id, problem)], on_node)
+    try:
+        (tree,) = await forest.run()
+        node = await guide.choose(tree, problem, verifier, config.seed)
+        final = await verifier.verify(problem, node.code, id=tree.tree_id) if node else None
+        solution = Solution(node=node, tree=tree, final=final)
+    except asyncio.CancelledError:
+        if on_result is not None:
+            (tree,) = forest.results()
+            on_result(Solution(select(tree.nodes), tree, final=None, interrupted=True))
+        raise
+    if on_result is not None:
+        on_result(solution)
+    return solution
