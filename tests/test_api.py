@@ -15,7 +15,7 @@ import pytest
 import mars2
 from mars2.agents.base import Agent
 from mars2.agents.scripted import load_scripted
-from mars2.config import RunConfig, VerifierConfig, preset
+from mars2.config import VerifierConfig
 from mars2.errors import ConfigError, ResumeError, UsageError
 from mars2.search.journal import read_journal
 from mars2.types import FunctionalTest, Node, Problem, Verdict
@@ -225,9 +225,7 @@ def test_presets_and_settings_are_merged_in_order(never: str) -> None:
     )
     refined = [n for n in result.tree.nodes if n.action == "refine"]
     assert all("What went wrong" in n.prompt[-1].content for n in refined)
-    for name in ("mars2", "mars2-t+"):
-        RunConfig.model_validate(preset(name))
-    with pytest.raises(ConfigError, match="unknown preset 'x'; there are mars2, mars2-t"):
+    with pytest.raises(ConfigError, match=r"unknown preset 'x'; there are .* mars2\+, mars2-t"):
         mars2.solve_sync(PROBLEM, [never], preset="x")
 
 

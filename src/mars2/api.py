@@ -12,7 +12,8 @@ from typing import Any
 from mars2.agents.base import Agent
 from mars2.agents.spec import parse_agent
 from mars2.agents.team import Team, build_team
-from mars2.config import AgentConfig, RunConfig, load_config, preset
+from mars2.config import AgentConfig, RunConfig, load_config
+from mars2.config.presets import preset as preset_settings
 from mars2.errors import UsageError
 from mars2.inference.solve import OnResult, Solution
 from mars2.inference.solve import solve as _solve
@@ -58,7 +59,7 @@ async def solve(
             settings, or agents that are open already and stay so.
         budget: nodes, or any of {"nodes", "tokens", "seconds", "cost"}: the search ends with the
             first that is spent.
-        preset: "mars2" or "mars2-t+", see `mars2.config.PRESETS`.
+        preset: "mars2" or "mars2-t+", or another of `mars2/configs/presets`.
         config: settings, whole or as a mapping; the arguments above win over it. By default the
             search ends at the first program that passes all public tests.
         verifier: one that is open, and stays so; by default one is opened for this call.
@@ -131,7 +132,7 @@ def _settings(
     budget: BudgetLike,
     seed: int | None,
 ) -> RunConfig:
-    base: dict[str, Any] = preset(name) if name else {}
+    base: dict[str, Any] = preset_settings(name) if name else {}
     given = config.model_dump() if isinstance(config, RunConfig) else dict(config or {})
     limits = {"nodes": budget} if isinstance(budget, int) else dict(budget)
     unknown = sorted(limits.keys() - {"nodes", *_LIMITS})

@@ -21,7 +21,6 @@ from mars2.agents.base import Agent, Policy, Role
 from mars2.agents.local import LocalPolicy
 from mars2.errors import (
     CapabilityError,
-    ConfigError,
     ProblemError,
     ResumeError,
     TrainingError,
@@ -245,8 +244,6 @@ async def test_what_cannot_be_trained_is_refused_by_name_before_anything_is_writ
         await run(out, problems=[])
     with pytest.raises(ProblemError, match="'p0' more than once"):
         await run(out, problems=problems(1) * 2)
-    with pytest.raises(ConfigError, match="overlong_buffer"):
-        await run(out, config(credit={"overlong_max": 4, "overlong_buffer": 8}))
     assert not out.exists()
 
 

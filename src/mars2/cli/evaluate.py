@@ -11,7 +11,7 @@ import click
 
 from mars2 import __version__
 from mars2.agents.team import build_team
-from mars2.cli.options import chosen, config_options, json_option, run_async
+from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
 from mars2.cli.output import Output, percent
 from mars2.config import RunConfig
 from mars2.errors import UsageError
@@ -26,6 +26,7 @@ from mars2.verifier import make_verifier
 @click.command(name="eval")
 @click.argument("source")
 @config_options
+@preset_option
 @click.option("--budget", type=click.IntRange(min=1), help="Nodes of the team's tree [16].")
 @click.option("--samples", type=click.IntRange(min=1), help="First attempts an agent [4].")
 @click.option("--strategy", type=click.Choice(["ab-mcts", "repeated", "sequential"]))

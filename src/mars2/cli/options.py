@@ -12,6 +12,7 @@ import click
 
 from mars2.agents.spec import parse_agent
 from mars2.config import RunConfig, load_config
+from mars2.config.presets import preset, preset_names
 from mars2.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,10 +69,20 @@ def config_options(command: F) -> F:
     return command
 
 
+def preset_option(command: F) -> F:
+    """`--preset`, for commands whose settings do not come with the package already."""
+    return click.option(
+        "--preset",
+        type=click.Choice(preset_names()),
+        help="Settings by name, below those of --config and --set.",
+    )(command)
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """What the shared options said; `resolve` makes one RunConfig of it."""
 
+    preset: str | None = None
     config_path: Path | None = None
     overrides: tuple[str, ...] = ()
     seed: int | None = None
@@ -82,9 +93,10 @@ class Chosen:
     dtype: str | None = None
 
     def resolve(self, base: dict[str, Any] | None = None, **forced: Any) -> RunConfig:
-        """Command line over file over `base` over defaults.
+        """Command line over file over preset over defaults.
 
         Args:
+            base: takes the place of the preset.
             forced: dotted settings from a command's own options (`search.nodes` as
                 `search__nodes`); None leaves the setting alone.
 
@@ -93,6 +105,8 @@ class Chosen:
             AgentSpecError: an unusable `--agent`.
             UsageError: a `--role` for an agent that is not in the team.
         """
+        if base is None and self.preset is not None:
+            base = preset(self.preset)
         config = load_config(self.config_path, self.overrides, base)
         data = config.model_dump()
         if self.seed is not None:
@@ -130,7 +144,7 @@ class Chosen:
 
 def chosen(kwargs: dict[str, Any]) -> Chosen:
     """Take the shared options out of a command's keyword arguments."""
-    return Chosen(**{f.name: kwargs.pop(f.name) for f in fields(Chosen)})
+    return Chosen(**{f.name: kwargs.pop(f.name) for f in fields(Chosen) if f.name in kwargs})
 
 
 def run_async(work: Coroutine[Any, Any, T]) -> T:

@@ -14,10 +14,10 @@ import openai
 
 from mars2.agents.spec import parse_agent
 from mars2.agents.team import build_team
-from mars2.cli.options import chosen, config_options, json_option, run_async
+from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
 from mars2.cli.output import Output
 from mars2.cli.problems import find_problem
-from mars2.config import PRESETS, AgentConfig, RunConfig, preset
+from mars2.config import AgentConfig, RunConfig
 from mars2.errors import UsageError
 from mars2.inference.solve import OnResult, Solution, solve
 from mars2.problems.markdown import problem_from_statement
@@ -34,10 +34,10 @@ NO_AGENT = """no agent was given, and the environment names no endpoint. Do one 
 @click.command(name="solve")
 @click.argument("problem")
 @config_options
+@preset_option
 @click.option("--budget", type=click.IntRange(min=1), help="Nodes of the tree [8].")
 @click.option("--max-total-tokens", type=click.IntRange(min=1), help="Tokens that it may use.")
 @click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Time for it.")
-@click.option("--preset", "preset_name", type=click.Choice(list(PRESETS)), help="Settings by name.")
 @click.option("--source", help="Where PROBLEM's id is looked up [builtin].")
 @click.option(
     "--tests",
@@ -52,7 +52,6 @@ def command(
     budget: int | None,
     max_total_tokens: int | None,
     max_seconds: float | None,
-    preset_name: str | None,
     source: str | None,
     tests_path: Path | None,
     entry_point: str | None,
@@ -67,7 +66,6 @@ def command(
     output = Output(as_json)
     task = _read_problem(problem, source, tests_path, entry_point)
     config = chosen(shared).resolve(
-        preset(preset_name) if preset_name else None,
         search__nodes=budget,
         budget__problem_tokens=max_total_tokens,
         budget__problem_seconds=max_seconds,

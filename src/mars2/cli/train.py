@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from mars2.agents.team import Team, build_team
-from mars2.cli.options import chosen, config_options, json_option, run_async
+from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
 from mars2.cli.output import Output, percent
 from mars2.config import RunConfig, load_config
 from mars2.errors import ResumeError, UsageError
@@ -29,6 +29,7 @@ from mars2.verifier import AnyVerifier, make_verifier
 
 @click.command(name="train")
 @config_options
+@preset_option
 @click.option("--problems", "train_source", help="Training problems (problems.train).")
 @click.option("--heldout", help="Held-out problems, evaluated before and after.")
 @click.option("--steps", type=click.IntRange(min=1), help="Steps (train.steps).")
@@ -63,6 +64,8 @@ def command(
         "problems__heldout": heldout,
         "train__steps": steps,
     }
+    if resume and shared["preset"]:
+        output.log(f"--resume: the run has its own settings; --preset {shared['preset']} is unused")
     config = resolve_run(out, resume, shared, forced)
     if not config.agents:
         raise UsageError("no agents: give --agent NAME=BACKEND:MODEL, or a --config")

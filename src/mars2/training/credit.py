@@ -1,4 +1,6 @@
-"""From raw rewards of tree nodes to advantages: raw → shaped → overlong → group advantage.
+"""From raw rewards of tree nodes to advantages.
+
+The order: raw → (truncated outputs penalised) → shaped → overlong penalty → group advantage.
 
 Pure functions without torch. The group of a node is its tree, by tree id, across agents and
 depths; nothing depends on the order in which nodes arrive.
@@ -11,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from statistics import fmean, stdev
 
 from mars2.config import CreditConfig
-from mars2.errors import CapabilityError, SearchError
+from mars2.errors import CapabilityError, ConfigError, SearchError
 from mars2.training.sample import Sample
 from mars2.types import Node, Status
 
@@ -21,10 +23,14 @@ ZERO_VARIANCE = 1e-8  # a group whose standard deviation is below carries no sig
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Which policy an agent writes with, and at which sampling temperature."""
+    """Which policy an agent writes with, at which sampling temperature, and how much at most.
+
+    `max_tokens` None: not known, which only an overlong penalty relative to it minds.
+    """
 
     policy: str
     temperature: float = 1.0
+    max_tokens: int | None = None
 
 
 @dataclass(slots=True)
@@ -33,7 +39,7 @@ class CreditStats:
 
     `empty` generations and those `without_ids` (backends that give no tokens) take part in the
     statistics of their group but train nothing; so do `masked` truncated ones. `truncated`
-    counts all truncated nodes of informative trees, kept or masked.
+    counts all truncated nodes of informative trees, whatever is done with them.
     """
 
     trees: int = 0
@@ -89,7 +95,17 @@ def shaped_rewards(
     return shaped
 
 
-def overlong_penalty(length: int, maximum: int | None, buffer: int) -> float:
+def truncated_reward(reward: float, coef: float) -> float:
+    """What the raw reward of an output cut at its limit becomes (`truncated = "penalise"`).
+
+    It is multiplied by a coefficient in [0, 1) and replaced by one below 0, as OpenRLHF's and NeMo
+    RL's `stop_properly_penalty_coef`. 0, the default, is a failure; DAPO (arXiv 2503.14476, §3.4)
+    calls this the punitive reward.
+    """
+    return coef if coef < 0 else reward * coef
+
+
+def overlong_penalty(length: int, maximum: int | None, buffer: float) -> float:
     """Soft overlong punishment (DAPO, arXiv 2503.14476, eq. 13), in [−1, 0].
 
     0 up to `maximum − buffer` tokens, then linear down to −1 at `maximum`; −1 beyond it.
@@ -102,17 +118,21 @@ def overlong_penalty(length: int, maximum: int | None, buffer: int) -> float:
     return (maximum - buffer - length) / buffer
 
 
-def group_advantages(rewards: Sequence[float]) -> list[float] | None:
+def group_advantages(rewards: Sequence[float], scale: float | None = None) -> list[float] | None:
     """(r̂ − mean) / (std + 1e-4) with the unbiased std (n − 1) over one group (arXiv 2402.03300).
 
     None if the group carries no signal: fewer than two members, or no variance.
+
+    Args:
+        scale: what to divide by instead of the group's std + 1e-4.
     """
     if len(rewards) < 2:
         return None
     mean, std = fmean(rewards), stdev(rewards)
     if std < ZERO_VARIANCE:
         return None
-    return [(r - mean) / (std + STD_EPSILON) for r in rewards]
+    divisor = std + STD_EPSILON if scale is None else scale
+    return [(r - mean) / divisor for r in rewards]
 
 
 def credit_forest(
@@ -126,10 +146,11 @@ def credit_forest(
     their program and are left out before any statistic.
 
     Args:
-        writers: agent name → policy and temperature; None: every agent is its own policy at 1.
+        writers: agent name → its `Writer`; None: every agent is its own policy at temperature 1.
 
     Raises:
         SearchError: a node occurs twice, or an agent is not in `writers`.
+        ConfigError: the overlong penalty needs an agent's `max_tokens`.
         CapabilityError: a generation has token ids but no log-probs or prompt ids.
     """
     trees: dict[str, dict[int, Node]] = {}
@@ -141,73 +162,101 @@ def credit_forest(
             raise SearchError(f"node {node.node_id} of tree {node.tree_id!r} occurs twice")
         tree[node.node_id] = node
     stats.trees = len(trees)
-    samples: list[Sample] = []
+    rewards: dict[str, dict[int, float]] = {}
     for tree_id in sorted(trees):
         tree = trees[tree_id]
         judged = [tree[i] for i in sorted(tree) if tree[i].verdict.status is not Status.INFRA]
         stats.infra += len(tree) - len(judged)
-        samples += _credit_one(tree_id, judged, config, writers, stats)
+        rewards[tree_id] = _final_rewards(judged, config, writers)
+    scale = _scale(rewards.values(), config)
+    samples: list[Sample] = []
+    for tree_id, final in rewards.items():
+        advantages = group_advantages(list(final.values()), scale)
+        if advantages is None:
+            stats.dropped_groups += 1
+            continue
+        stats.informative.add(tree_id)
+        for (node_id, reward), advantage in zip(final.items(), advantages, strict=True):
+            sample = _sample(trees[tree_id][node_id], reward, advantage, config, writers, stats)
+            if sample is not None:
+                samples.append(sample)
     return samples, stats
 
 
-def _credit_one(
-    tree_id: str,
-    nodes: Sequence[Node],
+def _final_rewards(
+    nodes: Sequence[Node], config: CreditConfig, writers: Mapping[str, Writer] | None
+) -> dict[int, float]:
+    """Node id → reward after truncation, shaping and overlong penalty, of one tree."""
+    raw = {n.node_id: n.reward for n in nodes}
+    if config.truncated == "penalise":
+        for n in nodes:
+            if _is_truncated(n):
+                raw[n.node_id] = truncated_reward(n.reward, config.truncated_coef)
+    parents = {n.node_id: n.parent_id for n in nodes}
+    shaped = shaped_rewards(raw, parents, config.shaping_gamma, config.shaping_lambda)
+    for n in nodes:
+        writer = (writers or {}).get(n.agent)
+        try:
+            limits = config.overlong_limits(writer.max_tokens if writer else None)
+        except ValueError as error:
+            raise ConfigError(f"credit: agent {n.agent!r}: {error}") from None
+        if limits is not None:
+            shaped[n.node_id] += overlong_penalty(_length(n), *limits)
+    return shaped
+
+
+def _scale(trees: Iterable[Mapping[int, float]], config: CreditConfig) -> float | None:
+    """What all advantages are divided by; None: each tree's own deviation."""
+    if config.scale_rewards == "group":
+        return None
+    if config.scale_rewards == "none":
+        return 1.0
+    everything = [r for tree in trees for r in tree.values()]
+    return (stdev(everything) if len(everything) > 1 else 0.0) + STD_EPSILON
+
+
+def _sample(
+    node: Node,
+    reward: float,
+    advantage: float,
     config: CreditConfig,
     writers: Mapping[str, Writer] | None,
     stats: CreditStats,
-) -> list[Sample]:
-    raw = {n.node_id: n.reward for n in nodes}
-    parents = {n.node_id: n.parent_id for n in nodes}
-    shaped = shaped_rewards(raw, parents, config.shaping_gamma, config.shaping_lambda)
-    final = [
-        shaped[n.node_id]
-        + overlong_penalty(_length(n), config.overlong_max, config.overlong_buffer)
-        for n in nodes
-    ]
-    advantages = group_advantages(final)
-    if advantages is None:
-        stats.dropped_groups += 1
-        return []
-    stats.informative.add(tree_id)
-    samples = []
-    for node, reward, advantage in zip(nodes, final, advantages, strict=True):
-        generation = node.generation
-        if generation.token_ids is None:
-            stats.without_ids += 1
-            continue
-        if not generation.token_ids:  # nothing was written: no token may be trained, least of
-            stats.empty += 1  # all one of the prompt
-            continue
-        truncated = generation.finish_reason == "length"
-        stats.truncated += truncated
-        if truncated and config.truncated == "mask":
-            stats.masked += 1
-            continue
-        writer = _writer(node.agent, writers)
-        if generation.logprobs is None or not generation.prompt_ids:
-            raise CapabilityError(
-                f"policy {writer.policy!r} of agent {node.agent!r} gave token ids without "
-                "log-probabilities or prompt ids; it cannot be trained"
-            )
-        samples.append(
-            Sample(
-                agent=node.agent,
-                policy=writer.policy,
-                prompt_ids=generation.prompt_ids,
-                token_ids=generation.token_ids,
-                logprobs=generation.logprobs,
-                temperature=writer.temperature,
-                reward=node.reward,
-                shaped=reward,
-                advantage=advantage,
-                tree_id=tree_id,
-                node_id=node.node_id,
-                policy_version=generation.policy_version,
-                truncated=truncated,
-            )
+) -> Sample | None:
+    """What the node's learner sees of it; None, and counted, if it trains nothing."""
+    generation = node.generation
+    if generation.token_ids is None:
+        stats.without_ids += 1
+        return None
+    if not generation.token_ids:  # nothing was written: no token may be trained, least of all one
+        stats.empty += 1  # of the prompt
+        return None
+    truncated = _is_truncated(node)
+    stats.truncated += truncated
+    if truncated and config.truncated == "mask":
+        stats.masked += 1
+        return None
+    writer = _writer(node.agent, writers)
+    if generation.logprobs is None or not generation.prompt_ids:
+        raise CapabilityError(
+            f"policy {writer.policy!r} of agent {node.agent!r} gave token ids without "
+            "log-probabilities or prompt ids; it cannot be trained"
         )
-    return samples
+    return Sample(
+        agent=node.agent,
+        policy=writer.policy,
+        prompt_ids=generation.prompt_ids,
+        token_ids=generation.token_ids,
+        logprobs=generation.logprobs,
+        temperature=writer.temperature,
+        reward=node.reward,
+        shaped=reward,
+        advantage=advantage,
+        tree_id=node.tree_id,
+        node_id=node.node_id,
+        policy_version=generation.policy_version,
+        truncated=truncated,
+    )
 
 
 def _writer(agent: str, writers: Mapping[str, Writer] | None) -> Writer:
@@ -216,6 +265,10 @@ def _writer(agent: str, writers: Mapping[str, Writer] | None) -> Writer:
     if agent not in writers:
         raise SearchError(f"a node was written by {agent!r}, which is not an agent of this team")
     return writers[agent]
+
+
+def _is_truncated(node: Node) -> bool:
+    return node.generation.finish_reason == "length"
 
 
 def _length(node: Node) -> int:

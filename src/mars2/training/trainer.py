@@ -25,7 +25,7 @@ import torch
 import mars2
 from mars2.agents.base import Agent
 from mars2.config import RunConfig
-from mars2.errors import ConfigError, ProblemError, TrainingError
+from mars2.errors import ProblemError, TrainingError
 from mars2.search.journal import Journal
 from mars2.training.buffer import SampleBuffer
 from mars2.training.checkpoint import (
@@ -111,7 +111,7 @@ async def train(
 
     Raises:
         CapabilityError: nobody learns, or an agent that is told to cannot.
-        ConfigError, ProblemError: nothing to train on, or settings that contradict each other.
+        ProblemError: nothing to train on.
         ResumeError: `out` is not empty, or not this run.
         TrainingError: no policy gets a finite step any more.
     """
@@ -165,12 +165,6 @@ def _check(config: RunConfig, problems: Sequence[Problem]) -> None:
     if len(set(ids)) != len(ids):
         twice = next(i for i in ids if ids.count(i) > 1)
         raise ProblemError(f"the training problems have the id {twice!r} more than once")
-    credit = config.credit
-    if credit.overlong_max is not None and credit.overlong_buffer > credit.overlong_max:
-        raise ConfigError(
-            f"credit.overlong_buffer ({credit.overlong_buffer}) is above credit.overlong_max "
-            f"({credit.overlong_max})"
-        )
 
 
 def _policy_states(
@@ -233,7 +227,9 @@ class _Trainer:
         self.states = states
         self.problems = problems
         self.writers = {
-            name: Writer(agent.policy.name, agent.role.sampling.temperature)
+            name: Writer(
+                agent.policy.name, agent.role.sampling.temperature, agent.role.sampling.max_tokens
+            )
             for name, agent in agents.items()
         }
         self.step = 0

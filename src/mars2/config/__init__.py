@@ -12,17 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from mars2.config.elsewhere import ELSEWHERE
+from mars2.config.objective import CreditConfig, ObjectiveConfig
+from mars2.config.section import Section
 from mars2.errors import ConfigError
-from mars2.types import TestSet
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", validate_default=True)
-
-
-class AgentConfig(_Section):
+class AgentConfig(Section):
     """An agent: a policy seen through a role.
 
     `spec` is BACKEND:MODEL[@URL]. Agents with the same `policy` name share one set of weights
@@ -49,7 +47,7 @@ class AgentConfig(_Section):
     price_completion: float = Field(default=0.0, ge=0)
 
 
-class ProblemsConfig(_Section):
+class ProblemsConfig(Section):
     """Where problems come from: `builtin`, `humaneval`, `jsonl:PATH`, `lab:FAMILY`."""
 
     train: str = "builtin"
@@ -59,7 +57,7 @@ class ProblemsConfig(_Section):
     difficulty: str | None = None
 
 
-class SearchConfig(_Section):
+class SearchConfig(Section):
     """Tree search (DESIGN §4.1; AB-MCTS, arXiv 2503.04412)."""
 
     strategy: Literal[
@@ -81,7 +79,7 @@ class SearchConfig(_Section):
     exploration: float = Field(default=1.0, ge=0)  # mcts: c of PUCT
 
 
-class BudgetConfig(_Section):
+class BudgetConfig(Section):
     """What a search may spend besides `search.nodes`, of one problem and of the whole run.
 
     Cost is in the currency of the agents' prices. A spent budget starts nothing new; what is
@@ -98,7 +96,7 @@ class BudgetConfig(_Section):
     reallocate: bool = False  # what solved problems leave goes to unsolved ones
 
 
-class InferenceConfig(_Section):
+class InferenceConfig(Section):
     """How the answer is chosen among the nodes that the public tests cannot tell apart.
 
     `selector`: "public" by most frequent program text; "agreement" by equal behaviour on
@@ -112,7 +110,7 @@ class InferenceConfig(_Section):
     reward_model_weight: float = Field(default=0.0, ge=0, le=1)
 
 
-class VerifierConfig(_Section):
+class VerifierConfig(Section):
     """How programs are judged; a problem's own limits win over these.
 
     `profile` "native" is a real `python program.py < input`; "lcb" gives LiveCodeBench's official
@@ -130,36 +128,13 @@ class VerifierConfig(_Section):
     memory_limit_mb: int = Field(default=512, ge=16)
     output_limit_kb: int = Field(default=1024, gt=0)
     processes: int = Field(default=16, ge=0)
-    packages: list[str] = ["numpy", "scipy", "pandas", "sympy", "networkx", "sortedcontainers"]
+    packages: list[str] = Field(
+        default=["numpy", "scipy", "pandas", "sympy", "networkx", "sortedcontainers"]
+    )
     cache: str = "memory"
 
 
-class CreditConfig(_Section):
-    """Reward to advantage (arXiv 2604.14564 for the shaping; DAPO 2503.14476 for overlong)."""
-
-    reward: Literal["binary", "fraction"] = "binary"
-    reward_tests: TestSet = "all"
-    shaping_gamma: float = Field(default=0.5, ge=0)
-    shaping_lambda: float = Field(default=0.5, ge=0, le=1)
-    overlong_max: int | None = Field(default=None, gt=0)  # L_max, tokens; None: no penalty
-    overlong_buffer: int = Field(default=0, ge=0)  # L_buf, tokens
-    truncated: Literal["keep", "mask"] = "keep"  # samples cut at max_tokens
-
-
-class ObjectiveConfig(_Section):
-    """Policy objective (GSPO, arXiv 2507.18071) and rollout correction (TIS)."""
-
-    level: Literal["sequence", "token"] = "sequence"
-    normalisation: Literal["sample", "token", "dr_grpo"] = "sample"
-    epsilon_low: float = Field(default=0.2, gt=0)
-    epsilon_high: float = Field(default=0.2, gt=0)
-    kl_beta: float = Field(default=1e-3, ge=0)
-    correction: Literal["off", "token", "sequence"] = "sequence"
-    correction_mode: Literal["truncate", "mask"] = "truncate"
-    correction_cap: float = Field(default=2.0, gt=0)
-
-
-class LearnerConfig(_Section):
+class LearnerConfig(Section):
     """One learner a policy."""
 
     lr: float = Field(default=1e-6, gt=0)
@@ -172,7 +147,7 @@ class LearnerConfig(_Section):
     min_samples: int = Field(default=2, gt=0)  # fewer usable samples wait in the buffer
 
 
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """The training loop."""
 
     steps: int = Field(default=20, gt=0)
@@ -185,7 +160,7 @@ class TrainConfig(_Section):
     time_budget_s: float | None = Field(default=None, gt=0)
 
 
-class EvalConfig(_Section):
+class EvalConfig(Section):
     """Evaluation on held-out problems."""
 
     samples: int = Field(default=4, gt=0)  # independent first attempts an agent and problem
@@ -193,11 +168,11 @@ class EvalConfig(_Section):
     bootstrap: int = Field(default=2000, gt=0)
 
 
-class RunConfig(_Section):
+class RunConfig(Section):
     """Everything a run needs; written whole into its directory."""
 
     seed: int = 0
-    agents: list[AgentConfig] = []
+    agents: list[AgentConfig] = Field(default=[])
     problems: ProblemsConfig = ProblemsConfig()
     search: SearchConfig = SearchConfig()
     budget: BudgetConfig = BudgetConfig()
@@ -217,6 +192,24 @@ class RunConfig(_Section):
             raise ValueError(f"agents: the name {twice[0]!r} is used more than once")
         return self
 
+    @model_validator(mode="after")
+    def _overlong_can_happen(self) -> RunConfig:
+        spans = []
+        for agent in self.agents:
+            try:
+                limits = self.credit.overlong_limits(agent.max_tokens)
+            except ValueError as error:
+                raise ValueError(f"credit: agent {agent.name!r}: {error}") from None
+            spans.append(limits is None or limits[0] - limits[1] < agent.max_tokens)
+        if spans and not any(spans):
+            longest = max(a.max_tokens for a in self.agents)
+            raise ValueError(
+                f"credit: the overlong penalty begins above {longest} tokens, which no agent may "
+                "write: set credit.overlong_max to the agents' max_tokens, or leave it out and "
+                "each agent's own counts"
+            )
+        return self
+
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of all settings that decide what a run computes, first 16
         hex digits; see `free_on_resume`."""
@@ -225,28 +218,6 @@ class RunConfig(_Section):
             section, _, name = key.partition(".")
             del data[section][name]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
-
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # As training rolls trees out (arXiv 2602.07848).
-    "mars2": {
-        "search": {"strategy": "ab-mcts", "depth_guided": False, "error_feedback": False},
-        "inference": {"selector": "public"},
-    },
-    # Its test-time strategy: error feedback, depth-guided exploration, a reward model.
-    "mars2-t+": {
-        "search": {"strategy": "ab-mcts", "depth_guided": True, "error_feedback": True},
-        "inference": {"selector": "combined"},
-    },
-}
-"""Settings by name, below a file's and the command line's."""
-
-
-def preset(name: str) -> dict[str, Any]:
-    """A copy of the preset's settings. Raises ConfigError for an unknown name."""
-    if name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}; there are {', '.join(PRESETS)}")
-    return {section: dict(values) for section, values in PRESETS[name].items()}
 
 
 def load_config(
@@ -352,7 +323,11 @@ def _explain(error: ValidationError, path: Path | None) -> str:
     for issue in error.errors():
         key = ".".join(str(p) for p in issue["loc"])
         if issue["type"] == "extra_forbidden":
-            lines.append(f"{where}: unknown key {key!r}")
+            ours = ELSEWHERE.get(str(issue["loc"][-1]))
+            hint = f"; here it is {ours}" if ours else ""
+            lines.append(f"{where}: unknown key {key!r}{hint}")
+        elif issue["type"] == "value_error":  # a check of ours, whose message says it all
+            lines.append(f"{where}: {key + ': ' if key else ''}{issue['ctx']['error']}")
         else:
             got = f" (got {issue['input']!r})" if key else ""
             lines.append(f"{where}: {key + ': ' if key else ''}{issue['msg']}{got}")
