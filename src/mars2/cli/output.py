@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -41,6 +41,13 @@ class Output:
     def log(self, text: str) -> None:
         """A progress line for people, on stderr."""
         self._log.print(text, markup=False)
+
+    def log_table(self, table: Callable[[], RenderableType], plain: str) -> None:
+        """Progress on stderr: the table on a terminal, the plain line elsewhere."""
+        if self._log.is_terminal:
+            self._log.print(table(), markup=False)
+        else:
+            self.log(plain)
 
     def show(self, text: str) -> None:
         """A result for people: stdout, or stderr when stdout belongs to `--json`."""

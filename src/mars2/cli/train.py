@@ -16,6 +16,7 @@ import click
 from mars2.agents.team import Team, build_team
 from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
 from mars2.cli.output import Output, percent
+from mars2.cli.step_view import step_line, step_table
 from mars2.config import RunConfig, load_config
 from mars2.errors import ResumeError, UsageError
 from mars2.evaluation.evaluate import EvalResult, evaluate, paired_rise
@@ -23,6 +24,7 @@ from mars2.inference.rollout import Rollout
 from mars2.problems import load
 from mars2.search.journal import Journal
 from mars2.training.rundir import RunDir, write_json
+from mars2.training.trackers import Kind, Trackers, check_trackers
 from mars2.types import Problem
 from mars2.verifier import AnyVerifier, make_verifier
 
@@ -117,6 +119,7 @@ def run_training(config: RunConfig, out: Path, resume: bool, output: Output) -> 
         import mars2.training.trainer  # noqa: F401
     except ImportError as error:
         raise UsageError(f"training needs torch: pip install 'mars2[train]' ({error})") from None
+    check_trackers(config.train.trackers)
     if not resume:
         RunDir.check_new(out)
     limits = config.problems
@@ -136,6 +139,7 @@ class Session:
     problems: list[Problem]
     heldout: list[Problem]
     _evaluated: dict[str, EvalResult] = field(default_factory=dict)
+    _trackers: Trackers | None = None
 
     async def run(self) -> dict[str, Any]:
         """Everything, and what it came to.
@@ -147,6 +151,7 @@ class Session:
 
         started = time.monotonic()
         team = build_team(self.config.agents, train=True)
+        policies = {name: agent.policy.name for name, agent in team.agents.items()}
         try:
             async with make_verifier(self.config.verifier) as verifier:
 
@@ -157,13 +162,25 @@ class Session:
                         self.output.log(f"taking part without learning: {', '.join(still)}")
                     if step:
                         self.output.log(f"resumed after step {step}")
-                    await self._evaluate("before", run, team, verifier)
+                    self._trackers = Trackers(
+                        self.config.train.trackers,
+                        run.path,
+                        self.config.model_dump(mode="json"),
+                        step,
+                        self.output.log,
+                    )
+                    await self._evaluate("before", 0, run, team, verifier)
 
                 async def on_step(report: StepReport) -> None:
-                    self.output.log(step_line(report.metrics, report.steps))
+                    self.output.log_table(
+                        lambda: step_table(report.metrics, report.steps, policies),
+                        step_line(report.metrics, report.steps),
+                    )
+                    self._track("metrics", report.metrics, report.step)
                     every = self.config.train.eval_every
                     if every and report.step % every == 0 and report.step < report.steps:
-                        await self._evaluate(f"step{report.step:05d}", report.run, team, verifier)
+                        label = f"step{report.step:05d}"
+                        await self._evaluate(label, report.step, report.run, team, verifier)
 
                 result = await train(
                     self.config,
@@ -183,12 +200,20 @@ class Session:
                     on_start=on_start,
                     on_step=on_step,
                 )
-                await self._evaluate("after", result.run, team, verifier)
+                await self._evaluate("after", result.steps, result.run, team, verifier)
         finally:
+            if self._trackers is not None:
+                self._trackers.close()
             await team.aclose()
         return self._report(result, time.monotonic() - started)
 
-    async def _evaluate(self, label: str, run: RunDir, team: Team, verifier: AnyVerifier) -> None:
+    def _track(self, kind: Kind, row: dict[str, Any], step: int) -> None:
+        if self._trackers is not None:
+            self._trackers.log(kind, row, step)
+
+    async def _evaluate(
+        self, label: str, step: int, run: RunDir, team: Team, verifier: AnyVerifier
+    ) -> None:
         if not self.heldout:
             return
         directory = run.path / "eval"
@@ -211,6 +236,7 @@ class Session:
         self._evaluated[label] = result
         summary = self._summary(result)
         write_json(directory / f"{label}.json", {"summary": summary, "outcomes": result.to_json()})
+        self._track("eval", summary, step)
         means = ", ".join(f"{n} {a['pass@1']:.3f}" for n, a in summary["agents"].items())
         self.output.log(f"held-out pass@1 {label}: {means}")
 
@@ -235,25 +261,6 @@ class Session:
         }
         write_json(result.run.path / "report.json", report)
         return report
-
-
-def step_line(metrics: dict[str, Any], steps: int) -> str:
-    """One line of progress a step: solved trees, and by policy reward, loss and KL."""
-    trees = metrics["trees"]
-    parts = [
-        f"step {metrics['step']}/{steps}",
-        f"trees solved {trees['pass_rate']:.2f}",
-        f"informative {trees['informative']}/{trees['count']}",
-    ]
-    for name, policy in metrics["policies"].items():
-        update = policy["update"]
-        learnt = (
-            f"{update['samples']} samples, kl {update['kl']:.4f}" if update else "waits for samples"
-        )
-        parts.append(f"{name} reward {policy['reward']:.2f} ({learnt})")
-    seconds = metrics["seconds"]
-    parts.append(f"{seconds['rollout'] + seconds['update']:.1f} s")
-    return "  ".join(parts)
 
 
 def show_report(output: Output, report: dict[str, Any], config: RunConfig) -> None:

@@ -158,6 +158,7 @@ class TrainConfig(Section):
     keep_checkpoints: int = Field(default=2, gt=0)
     eval_every: int = Field(default=0, ge=0)  # 0: before and after only
     time_budget_s: float | None = Field(default=None, gt=0)
+    trackers: list[Literal["tensorboard", "wandb", "trackio"]] = []  # besides metrics.jsonl
 
 
 class EvalConfig(Section):
@@ -241,13 +242,14 @@ def load_config(
         raise ConfigError(_explain(error, path)) from None
 
 
-_FREE = ("checkpoint_every", "eval_every", "keep_checkpoints", "time_budget_s")
+_FREE = ("checkpoint_every", "eval_every", "keep_checkpoints", "time_budget_s", "trackers")
 
 
 def free_on_resume(config: RunConfig) -> list[str]:
-    """Dotted names of the settings that may change when a run is resumed: they say when to stop
-    or how much to keep, never what is computed. `train.steps` is one of them as long as the
-    learning rate is constant; otherwise it is where the rate ends, and it must not rise again.
+    """Dotted names of the settings that may change when a run is resumed: they say when to stop,
+    how much to keep or where to show it, never what is computed. `train.steps` is one of them as
+    long as the learning rate is constant; otherwise it is where the rate ends, and it must not rise
+    again.
     """
     free = [f"train.{name}" for name in _FREE]
     return [*free, "train.steps"] if config.learner.schedule == "constant" else free
