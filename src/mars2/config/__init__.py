@@ -158,7 +158,7 @@ class TrainConfig(Section):
     keep_checkpoints: int = Field(default=2, gt=0)
     eval_every: int = Field(default=0, ge=0)  # 0: before and after only
     time_budget_s: float | None = Field(default=None, gt=0)
-    trackers: list[Literal["tensorboard", "wandb", "trackio"]] = []  # besides metrics.jsonl
+    trackers: list[Literal["tensorboard", "wandb", "trackio"]] = Field(default=[])
 
 
 class EvalConfig(Section):
