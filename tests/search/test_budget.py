@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mars2.config import RunConfig
 from mars2.errors import SearchError
-from mars2.search import Budget, Limits, Rate, make_budget
+from mars2.search import Budget, Limits, Rate, Spent, make_budget
 from mars2.search.budget import Gate
 from mars2.types import Usage
 
@@ -295,6 +295,17 @@ def test_bad_limits(kind, limit):
         Limits(**{kind: limit})
 
 
+def test_what_is_left():
+    limits = Limits(nodes=5, tokens=100, cost=0.5)
+    assert limits.left(Spent()) == limits
+    spent = Spent(2, 30, 7.0, 0.25) + Spent(1, 30, 1.0, 0.125)
+    assert spent == Spent(3, 60, 8.0, 0.375)
+    assert limits.left(spent) == Limits(nodes=2, tokens=40, cost=0.125)
+    assert Limits().left(spent) == Limits()
+    assert limits.left(Spent(tokens=100)) is None
+    assert Limits(seconds=8.0).left(spent) is None
+
+
 def test_from_the_settings():
     config = RunConfig.model_validate(
         {
@@ -308,3 +319,4 @@ def test_from_the_settings():
     assert budget.run == Limits(cost=0.5)
     assert budget.rates == {"ann": Rate(1.5, 0.0, 9)}
     assert budget.reallocate
+    assert make_budget(config, run=Limits(nodes=3)).run == Limits(nodes=3)

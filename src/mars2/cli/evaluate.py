@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,9 @@ def command(
         "strategy": config.search.strategy,
         **summary,
         "masked": result.masked,
+        "cut_attempts": result.cut_attempts,
+        "cut_trees": result.cut_trees,
+        "spent": asdict(result.spent),
         "seconds": round(time.monotonic() - started, 1),
         "run_dir": str(out) if out else None,
     }
@@ -85,7 +89,12 @@ def command(
         show_summary(output, f"{source}: {len(problems)} problems", summary, config)
         if result.masked:
             output.show(f"{result.masked} attempts or nodes were lost and are not counted")
-        output.show(f"{report['seconds']} s")
+        if result.cut_attempts or result.cut_trees:
+            cut = f"{result.cut_attempts} first attempts and {result.cut_trees} trees"
+            output.show(f"{cut} did not begin: the budget of the run was spent")
+        spent = result.spent
+        price = f", cost {spent.cost:.4g}" if spent.cost else ""
+        output.show(f"{spent.nodes} nodes, {spent.tokens} tokens{price}, {report['seconds']} s")
 
 
 def _open_run(out: Path, resume: bool, config: RunConfig, problems: list[Problem]) -> RunDir:

@@ -31,6 +31,7 @@ from mars2.rewards.data import (
     read_nodes,
     summary,
 )
+from mars2.search.budget import make_budget
 from mars2.search.journal import Journal
 from mars2.training.rundir import RunDir, problems_digest, write_atomic
 from mars2.types import Problem
@@ -143,7 +144,12 @@ async def _grow_trees(
         with Journal.open(run.journal, {"config_hash": config.digest()}) as journal:
             async with make_verifier(config.verifier) as verifier:
                 rollout = Rollout(
-                    team.agents, verifier, config.search, seed=config.seed, journal=journal
+                    team.agents,
+                    verifier,
+                    config.search,
+                    seed=config.seed,
+                    journal=journal,
+                    budget=make_budget(config),
                 )
                 with output.progress("grow", total) as advance:
                     jobs = [(f"collect/{k}/{p.id}", p) for k in range(trees) for p in problems]

@@ -115,6 +115,7 @@ def freeze(config: RunConfig, frozen: Sequence[str]) -> RunConfig:
 
 def run_training(config: RunConfig, out: Path, resume: bool, output: Output) -> dict[str, Any]:
     """Train and evaluate; returns the report (see `Session.report`)."""
+    _refuse_budgets(config)
     try:
         import mars2.training.trainer  # noqa: F401
     except ImportError as error:
@@ -126,6 +127,16 @@ def run_training(config: RunConfig, out: Path, resume: bool, output: Output) -> 
     problems = load(limits.train, difficulty=limits.difficulty, limit=limits.limit)
     heldout = load(limits.heldout, limit=limits.heldout_limit) if limits.heldout else []
     return run_async(Session(config, out, resume, output, problems, heldout).run())
+
+
+def _refuse_budgets(config: RunConfig) -> None:
+    """Trees of unequal size, cut by a budget, would change what is learnt."""
+    limits = config.budget.model_dump(exclude_defaults=True)
+    if limits:
+        raise UsageError(
+            f"budget.{min(limits)} is set, which training does not follow: leave it out; "
+            "train.steps, train.time_budget_s, search.nodes and eval.nodes bound a training run"
+        )
 
 
 @dataclass

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mars2.agents.base import Agent
-from mars2.config import RunConfig
+from mars2.config import BudgetConfig, RunConfig
 from mars2.evaluation.metrics import bootstrap_ci, mean, pass_at_k
 from mars2.inference.guide import Guide, make_guide
 from mars2.inference.rollout import Rollout
 from mars2.rewards.base import RewardModel
+from mars2.search.budget import Spent, make_budget
 from mars2.search.journal import Journal
 from mars2.search.limiter import Limiter
 from mars2.search.runner import OnNode, TreeResult
@@ -37,11 +38,18 @@ class TreeOutcome:
 
 @dataclass(frozen=True, slots=True)
 class EvalResult:
-    """Outcomes by problem id. `attempts[agent][problem]` are independent first attempts."""
+    """Outcomes by problem id. `attempts[agent][problem]` are independent first attempts.
+
+    Attempts and trees that are `cut` did not begin: the budget of the run was spent. A tree that
+    is cut counts as unsolved, unless all are: then `trees` is empty.
+    """
 
     attempts: dict[str, dict[str, list[bool]]]
     trees: dict[str, TreeOutcome] = field(default_factory=dict)
     masked: int = 0  # attempts and nodes lost to failed requests or to the sandbox's machinery
+    cut_attempts: int = 0
+    cut_trees: int = 0
+    spent: Spent = field(default_factory=Spent)
 
     def agent_rates(self, agent: str) -> dict[str, float]:
         """Share of correct attempts by problem; problems without a usable attempt left out."""
@@ -100,6 +108,9 @@ class EvalResult:
                 for p, t in self.trees.items()
             },
             "masked": self.masked,
+            "cut_attempts": self.cut_attempts,
+            "cut_trees": self.cut_trees,
+            "spent": asdict(self.spent),
         }
 
 
@@ -128,35 +139,33 @@ async def evaluate(
 ) -> EvalResult:
     """Judge each agent's independent first attempts, then one tree of the team a problem.
 
+    `budget`: limits of the whole run hold for all requests together; trees get what the attempts
+    have left, and there are no trees if that is nothing. Limits of a problem, and reallocation,
+    are of trees alone.
+
     Args:
-        config: `eval.samples`, `eval.nodes`, `search`, `inference`, `seed`.
+        config: `eval.samples`, `eval.nodes`, `search`, `budget`, `inference`, `seed`.
         label: prefix of tree ids, so that several evaluations can share one journal.
 
     Raises:
         EndpointDownError: an endpoint is down from the start.
     """
-    alone = config.search.model_copy(
-        update={
-            "strategy": "repeated",
-            "nodes": config.eval.samples,
-            "in_flight": config.eval.samples,
-            "stop_on_success": False,
-        }
-    )
-
     guide = make_guide(config.inference, reward_model)
     limiter = Limiter(config.search.concurrency)
+    alone = _alone(config)
+    budget = make_budget(alone)
 
     async def attempt(name: str, agent: Agent) -> list[TreeResult]:
         rollout = Rollout(
             {name: agent},
             verifier,
-            alone,
+            alone.search,
             seed=config.seed,
             reward_tests="all",
             journal=journal,
             ordered=ordered,
             limiter=limiter,
+            budget=budget,
         )
         jobs = [(f"{label}/{name}/{p.id}", p) for p in problems]
         return await rollout.forest(jobs, on_node=on_node)
@@ -174,10 +183,17 @@ async def evaluate(
             p.id: [n.verdict.ok for n in r.nodes] for p, r in zip(problems, results, strict=True)
         }
         masked += sum(len(r.failed) for r in results)
+    spent = budget.spent()
+    cut_attempts = len(agents) * len(problems) * config.eval.samples - spent.nodes
+    cut_trees = 0
 
     outcomes: dict[str, TreeOutcome] = {}
-    if trees:
+    left = budget.run.left(spent)
+    if trees and left is None:
+        cut_trees = len(problems)
+    elif trees:
         search = config.search.model_copy(update={"nodes": config.eval.nodes})
+        budget = make_budget(config.model_copy(update={"search": search}), run=left)
         together = Rollout(
             agents,
             verifier,
@@ -187,11 +203,14 @@ async def evaluate(
             journal=journal,
             ordered=ordered,
             limiter=limiter,
+            budget=budget,
             guide=guide,
         )
         results = await together.forest(
             [(f"{label}/team/{p.id}", p) for p in problems], on_node=on_node
         )
+        spent += budget.spent()
+        cut_trees = sum(r.spent.nodes == 0 for r in results)
         judged = await asyncio.gather(
             *(
                 judge_tree(p, r, verifier, guide, config.seed)
@@ -200,7 +219,24 @@ async def evaluate(
         )
         outcomes = {p.id: o for p, o in zip(problems, judged, strict=True) if o is not None}
         masked += sum(o.failed for o in outcomes.values()) + (len(judged) - len(outcomes))
-    return EvalResult(attempts=attempts, trees=outcomes, masked=masked)
+    return EvalResult(attempts, outcomes, masked, cut_attempts, cut_trees, spent)
+
+
+def _alone(config: RunConfig) -> RunConfig:
+    """The settings of independent first attempts."""
+    search = config.search.model_copy(
+        update={
+            "strategy": "repeated",
+            "nodes": config.eval.samples,
+            "in_flight": config.eval.samples,
+            "stop_on_success": False,
+        }
+    )
+    limits = config.budget
+    run = BudgetConfig(
+        nodes=limits.nodes, tokens=limits.tokens, seconds=limits.seconds, cost=limits.cost
+    )
+    return config.model_copy(update={"search": search, "budget": run})
 
 
 async def judge_tree(

@@ -46,6 +46,16 @@ class Limits:
         if self.nodes is not None and self.nodes < 1:
             raise SearchError(f"a budget of nodes must be at least 1, got {self.nodes!r}")
 
+    def left(self, spent: Spent) -> Limits | None:
+        """What may be spent after this; None if any kind is used up."""
+        pairs = {
+            name: (getattr(self, name), getattr(spent, name))
+            for name in ("nodes", "tokens", "seconds", "cost")
+        }
+        if any(_reached(used, limit) for limit, used in pairs.values()):
+            return None
+        return Limits(**{n: _left(limit, used) for n, (limit, used) in pairs.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -70,6 +80,14 @@ class Spent:
     tokens: int = 0
     seconds: float = 0.0
     cost: float = 0.0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.nodes + other.nodes,
+            self.tokens + other.tokens,
+            self.seconds + other.seconds,
+            self.cost + other.cost,
+        )
 
 
 class Gate(IntEnum):
@@ -329,8 +347,17 @@ class _Share(Limits):
         pass
 
 
-def make_budget(config: RunConfig, *, clock: Callable[[], float] = time.monotonic) -> Budget:
-    """The budget that the settings describe: `search.nodes`, `budget`, the agents' prices."""
+def make_budget(
+    config: RunConfig,
+    *,
+    run: Limits | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Budget:
+    """The budget that the settings describe: `search.nodes`, `budget`, the agents' prices.
+
+    Args:
+        run: limits of the whole run instead of those of the settings.
+    """
     limits = config.budget
     return Budget(
         problem=Limits(
@@ -339,7 +366,7 @@ def make_budget(config: RunConfig, *, clock: Callable[[], float] = time.monotoni
             seconds=limits.problem_seconds,
             cost=limits.problem_cost,
         ),
-        run=Limits(limits.nodes, limits.tokens, limits.seconds, limits.cost),
+        run=run or Limits(limits.nodes, limits.tokens, limits.seconds, limits.cost),
         rates={
             agent.name: Rate(agent.price_prompt, agent.price_completion, agent.max_tokens)
             for agent in config.agents
