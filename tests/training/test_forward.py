@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from training_kit import samples, tiny_gpt2, tiny_llama, tiny_neox
 
-from mars2.training import forward
+from mars2.training import forward, head
 from mars2.training.forward import micro_batches, output_logprobs, output_mask, rollout_logprobs
 
 MODELS = {"llama": tiny_llama, "neox": tiny_neox, "gpt2": tiny_gpt2}
@@ -22,11 +22,14 @@ def direct(model, sample):
     return torch.stack([logp[start + t - 1, i] for t, i in enumerate(sample.token_ids)])
 
 
+@pytest.mark.parametrize("packs", [True, False])
 @pytest.mark.parametrize("name", MODELS)
 @torch.no_grad()
-def test_padding_and_batching_do_not_change_logprobs(name):
+def test_padding_and_batching_do_not_change_logprobs(name, packs):
     model = MODELS[name](vocab=24)
     rows = samples(7, temperature=0.7)
+    forward._known[model] = forward.Abilities(packs and forward.abilities(model).packs, True)
+    assert forward.abilities(model).packs == packs
     batch = output_logprobs(model, rows)
     assert batch.shape == output_mask(rows).shape
     for row, sample in zip(batch, rows, strict=True):
@@ -46,7 +49,7 @@ def test_chunks_change_neither_values_nor_gradients(monkeypatch):
         return out.detach(), torch.cat([p.grad.flatten() for p in model.parameters()])
 
     whole, gradient = run()
-    monkeypatch.setattr(forward, "CHUNK_ELEMENTS", 24 * 4)
+    monkeypatch.setattr(head, "CHUNK_ELEMENTS", 24 * 4)
     parts, gradient_of_parts = run()
     torch.testing.assert_close(parts, whole)
     torch.testing.assert_close(gradient_of_parts, gradient, rtol=1e-5, atol=1e-5)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import torch
 from transformers import (
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoXConfig,
@@ -94,6 +97,65 @@ def tiny_gpt2(vocab: int = 30, seed: int = 2) -> GPT2LMHeadModel:
     torch.manual_seed(seed)
     config = GPT2Config(vocab_size=vocab, n_embd=32, n_layer=2, n_head=2, n_positions=128)
     return GPT2LMHeadModel(config).eval()
+
+
+def tiny_gemma(vocab: int = 24, seed: int = 3) -> Gemma3ForCausalLM:
+    """Its first layer sees eight tokens back."""
+    torch.manual_seed(seed)
+    config = Gemma3TextConfig(
+        vocab_size=vocab,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        layer_types=["sliding_attention", "full_attention"],
+        num_attention_heads=4,
+        num_key_value_heads=1,
+        head_dim=8,
+        sliding_window=8,
+        max_position_embeddings=128,
+        bos_token_id=None,
+        eos_token_id=0,
+        pad_token_id=None,
+    )
+    return Gemma3ForCausalLM(config).eval()
+
+
+def family(
+    groups: Sequence[tuple[int, Sequence[int]]],
+    *,
+    seed: int = 0,
+    vocab: int = 24,
+    temperatures: Sequence[float] = (1.0,),
+    common: int = 0,
+) -> list[Sample]:
+    """Samples of one tree: for each (prompt length, output lengths) siblings with equal prompts;
+    all prompts begin with the same `common` tokens. In random order."""
+    rng = random.Random(seed)
+    start = tuple(rng.randrange(vocab) for _ in range(common))
+    made = []
+    for length, outputs in groups:
+        prompt = start + tuple(rng.randrange(vocab) for _ in range(length))
+        for size in outputs:
+            output = tuple(rng.randrange(vocab) for _ in range(size))
+            made.append(
+                Sample(
+                    agent="a",
+                    policy="p",
+                    prompt_ids=prompt,
+                    token_ids=output,
+                    logprobs=tuple(-rng.uniform(2.5, 3.5) for _ in output),
+                    temperature=temperatures[len(made) % len(temperatures)],
+                    reward=float(len(made) % 2),
+                    shaped=float(len(made) % 2),
+                    advantage=rng.gauss(0, 1),
+                    tree_id="t",
+                    node_id=len(made) + 1,
+                    policy_version=0,
+                    truncated=False,
+                )
+            )
+    rng.shuffle(made)
+    return made
 
 
 def samples(

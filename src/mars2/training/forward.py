@@ -1,25 +1,58 @@
 """Log-probabilities of output tokens under a causal language model, without waste.
 
-Rows are padded on the right, where a causal model's real positions cannot see the padding, so
-no attention mask is needed and the fast attention path is used. The output head runs only at
-positions that predict output tokens, never at prompt or padding positions, and in chunks that
-keep at most `CHUNK_ELEMENTS` logits at a time, recomputed in the backward pass.
+Samples become one stream without padding in which equal beginnings, above all the prompt that
+siblings of a tree share, are computed once (`packing`, `attention`). The output layer runs only at
+positions that predict output tokens, never at prompt positions, and in chunks (`head`). A model is
+asked once whether it gives the same log-probabilities that way; one that does not is run on padded
+batches, and one that changes what its output layer gives is taken as it is.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from mars2.training.attention import NAME, Packed
+from mars2.training.head import head_logprobs, logits_logprobs
+from mars2.training.packing import MIN_SHARED, pack, packed_batches
 from mars2.training.sample import Sample
 
-CHUNK_ELEMENTS = 1 << 25  # logits of one chunk: 128 MB in float32
-_split: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()  # answers, one a model
+_AGREE = 1e-5  # largest difference of two ways to compute the same logits or log-probs
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a model was found to do: run on packed streams; give its logits by body + head."""
+
+    packs: bool
+    splits: bool
+
+
+_known: WeakKeyDictionary[nn.Module, Abilities] = WeakKeyDictionary()
+
+
+def abilities(model: nn.Module) -> Abilities:
+    """Found by trying, once a model. One that packs gets our attention implementation, which does
+    what PyTorch's does for everything but packed streams."""
+    if model not in _known:
+        splits = split_head_agrees(model)
+        _known[model] = Abilities(False, splits)
+        _known[model] = Abilities(packing_agrees(model), splits)
+    return _known[model]
+
+
+def batches(samples: Sequence[Sample], max_tokens: int, model: nn.Module) -> list[list[int]]:
+    """Indices of `samples` in micro-batches for `model`: at most `max_tokens` tokens each, counted
+    as they are computed (a shared beginning once, or padded)."""
+    if abilities(model).packs:
+        return packed_batches(samples, max_tokens)
+    return list(micro_batches(samples, max_tokens))
 
 
 def micro_batches(samples: Sequence[Sample], max_tokens: int) -> Iterator[list[int]]:
@@ -60,24 +93,77 @@ def output_logprobs(model: nn.Module, samples: Sequence[Sample]) -> Tensor:
     Returns:
         [B, T] float32, 0 on padding; carries a gradient if gradients are enabled.
     """
+    return _outputs(model, samples, abilities(model), entropy=False)[0]
+
+
+def output_logprobs_and_entropy(
+    model: nn.Module, samples: Sequence[Sample]
+) -> tuple[Tensor, Tensor]:
+    """The same, and the entropy (nats) of the distribution each token was drawn from, [B, T]."""
+    logprobs, entropy = _outputs(model, samples, abilities(model), entropy=True)
+    assert entropy is not None
+    return logprobs, entropy
+
+
+def _outputs(
+    model: nn.Module,
+    samples: Sequence[Sample],
+    can: Abilities,
+    *,
+    entropy: bool,
+    min_shared: int = MIN_SHARED,
+) -> tuple[Tensor, Tensor | None]:
     device = next(model.parameters()).device
+    run = (_body(model) if can.splits else model, "last_hidden_state" if can.splits else "logits")
+    if can.packs:
+        states = _packed(*run, samples, device, min_shared)
+    else:
+        states = _padded(*run, samples, device)
+    targets = torch.tensor([t for s in samples for t in s.token_ids], device=device)
+    mask = output_mask(samples, device).bool()
+    counts = mask.sum(1)
+    temperatures = torch.tensor([s.temperature for s in samples], device=device)
+    temperatures = temperatures.repeat_interleave(counts)
+    if can.splits:
+        found = head_logprobs(_head(model), states, targets, temperatures, entropy=entropy)
+    else:
+        found = logits_logprobs(states, targets, temperatures, entropy=entropy)
+    shaped = [
+        None if flat is None else torch.zeros(mask.shape, device=device).masked_scatter(mask, flat)
+        for flat in found
+    ]
+    assert shaped[0] is not None
+    return shaped[0], shaped[1]
+
+
+def _packed(
+    part: Any, wanted: str, samples: Sequence[Sample], device: torch.device, min_shared: int
+) -> Tensor:
+    """[output tokens, width]: what the model gives where it predicts them, sample by sample."""
+    layout = pack(samples, min_shared)
+    out = part(
+        input_ids=torch.tensor([layout.tokens], device=device),
+        position_ids=torch.tensor([layout.positions], device=device),
+        attention_mask=_NO_MASK.to(device),
+        packed=Packed.of(layout),
+        use_cache=False,
+    )
+    places = list(itertools.chain.from_iterable(layout.sources))
+    return out[wanted][0].index_select(0, torch.tensor(places, device=device))
+
+
+# Models hand a four-dimensional mask on as it is, and `packed` says all that there is to say.
+_NO_MASK = torch.empty(0, 0, 0, 0)
+
+
+def _padded(part: Any, wanted: str, samples: Sequence[Sample], device: torch.device) -> Tensor:
+    """The same from a batch padded on the right, where a causal model's real positions cannot see
+    the padding, so that no attention mask is needed and the fast attention path is used."""
     rows = [torch.tensor([*s.prompt_ids, *s.token_ids]) for s in samples]
     ids = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
-    mask = output_mask(samples, device).bool()
-    sample, step = mask.nonzero(as_tuple=True)  # row-major: outputs of row 0, of row 1, …
+    sample, step = output_mask(samples, device).nonzero(as_tuple=True)
     first = torch.tensor([len(s.prompt_ids) for s in samples], device=device)
-    position = first[sample] + step  # of the output token; predicted from the one before it
-    temperatures = torch.tensor([s.temperature for s in samples], device=device)[sample]
-    targets = ids[sample, position]
-    if model not in _split:
-        _split[model] = split_head_agrees(model)
-    if _split[model]:
-        hidden = _body(model)(input_ids=ids, use_cache=False)[0][sample, position - 1]
-        flat = _chunked(_head(model), hidden, targets, temperatures)
-    else:  # the model does more to its logits than its head does: take them as they come
-        logits = model(input_ids=ids, use_cache=False).logits[sample, position - 1]
-        flat = _gather(None, logits, targets, temperatures)
-    return torch.zeros(mask.shape, device=device).masked_scatter(mask, flat)
+    return getattr(part(input_ids=ids, use_cache=False), wanted)[sample, first[sample] + step - 1]
 
 
 @torch.no_grad()
@@ -85,11 +171,72 @@ def split_head_agrees(model: nn.Module) -> bool:
     """True if body + output head give the model's own logits (some models scale or cap them)."""
     try:
         ids = torch.arange(8, device=next(model.parameters()).device).unsqueeze(0)
-        ours = _head(model)(_body(model)(input_ids=ids, use_cache=False)[0])
+        head = _head(model)
+        ours = head(_body(model)(input_ids=ids, use_cache=False).last_hidden_state)
         theirs = model(input_ids=ids, use_cache=False).logits
     except (AttributeError, TypeError):
         return False
-    return ours.shape == theirs.shape and bool(torch.allclose(ours, theirs, atol=1e-5, rtol=1e-5))
+    if not isinstance(head, nn.Linear) or ours.shape != theirs.shape:
+        return False
+    return bool(torch.allclose(ours, theirs, atol=_AGREE, rtol=_AGREE))
+
+
+@torch.no_grad()
+def packing_agrees(model: Any) -> bool:
+    """True if packed streams give the log-probs of padded batches; leaves the model's attention
+    implementation as it was if not."""
+    config = getattr(model, "config", None)
+    before = getattr(config, "_attn_implementation", None)
+    if before not in ("sdpa", "eager", NAME) or not hasattr(model, "set_attn_implementation"):
+        return False
+    rows = _trial(model)
+    splits = _known[model].splits if model in _known else split_head_agrees(model)
+    padded = _outputs(model, rows, Abilities(False, splits), entropy=False)[0]
+    try:
+        model.set_attn_implementation(NAME)
+        can = Abilities(True, splits)
+        packed = _outputs(model, rows, can, entropy=False, min_shared=1)[0]
+        agrees = bool(torch.allclose(packed, padded, atol=_AGREE, rtol=_AGREE))
+    except (TypeError, ValueError, KeyError, RuntimeError, AttributeError, IndexError):
+        agrees = False  # whatever a model does with what it does not know
+    if not agrees:
+        model.set_attn_implementation(before)
+    return agrees
+
+
+def _trial(model: Any) -> list[Sample]:
+    """Four short samples: two siblings, one whose prompt begins alike, one that shares nothing."""
+    size = model.get_input_embeddings().num_embeddings
+    window = getattr(model.config.get_text_config(), "sliding_window", None) or 0
+    long = 8 + (window if window <= 1024 else 0)
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(size, (long + 24,), generator=generator).tolist()
+    prompt, rest = tuple(ids[:long]), ids[long:]
+    parts = [
+        (prompt, rest[:6]),
+        (prompt, rest[6:9]),
+        ((*prompt[:5], *rest[9:12]), rest[12:16]),
+        (tuple(rest[16:19]), rest[19:24]),
+    ]
+    return [_bare_sample(p, tuple(o)) for p, o in parts]
+
+
+def _bare_sample(prompt: tuple[int, ...], output: tuple[int, ...]) -> Sample:
+    return Sample(
+        agent="",
+        policy="",
+        prompt_ids=prompt,
+        token_ids=output,
+        logprobs=(0.0,) * len(output),
+        temperature=1.0,
+        reward=0.0,
+        shaped=0.0,
+        advantage=0.0,
+        tree_id="",
+        node_id=0,
+        policy_version=0,
+        truncated=False,
+    )
 
 
 def _body(model: Any) -> Any:
@@ -98,23 +245,3 @@ def _body(model: Any) -> Any:
 
 def _head(model: Any) -> Any:
     return model.get_output_embeddings()
-
-
-def _gather(head: Any, hidden: Tensor, targets: Tensor, temperatures: Tensor) -> Tensor:
-    logits = (hidden if head is None else head(hidden)).float() / temperatures.unsqueeze(1)
-    return -nn.functional.cross_entropy(logits, targets, reduction="none")
-
-
-def _chunked(head: Any, hidden: Tensor, targets: Tensor, temperatures: Tensor) -> Tensor:
-    size = max(1, CHUNK_ELEMENTS // head.weight.shape[0])
-    if len(hidden) <= size:
-        return _gather(head, hidden, targets, temperatures)
-    parts = []
-    for start in range(0, len(hidden), size):
-        part = slice(start, start + size)
-        arguments = (head, hidden[part], targets[part], temperatures[part])
-        if torch.is_grad_enabled():
-            parts.append(checkpoint(_gather, *arguments, use_reentrant=False))
-        else:
-            parts.append(_gather(*arguments))
-    return torch.cat(parts)

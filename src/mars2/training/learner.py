@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from mars2.config import LearnerConfig, ObjectiveConfig
 from mars2.errors import TrainingError
 from mars2.training.forward import (
-    micro_batches,
+    batches,
     output_logprobs,
     output_mask,
     rollout_logprobs,
@@ -190,7 +190,7 @@ class Learner:
     @torch.no_grad()
     def _old_logprobs(self, samples: Sequence[Sample]) -> list[Tensor]:
         rows: list[Tensor] = [torch.empty(0)] * len(samples)
-        for group in micro_batches(samples, self.config.micro_batch_tokens):
+        for group in batches(samples, self.config.micro_batch_tokens, self.model):
             batch = output_logprobs(self.model, [samples[i] for i in group])
             for i, row in zip(group, batch, strict=True):
                 rows[i] = row[: len(samples[i].token_ids)]
@@ -208,7 +208,7 @@ class Learner:
         part = [samples[i] for i in chosen]
         scale = Scale.of([len(s.token_ids) for s in part], self.max_length)
         total = 0.0
-        for group in micro_batches(part, self.config.micro_batch_tokens):
+        for group in batches(part, self.config.micro_batch_tokens, self.model):
             batch = [part[i] for i in group]
             new = output_logprobs(self.model, batch)
             reference = None
