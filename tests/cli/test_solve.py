@@ -28,6 +28,7 @@ async def answer(messages, seed):
         await asyncio.sleep(600)
     return f"```python\\ndef double(x):\\n    return {'x * x' if count == 2 else 0}\\n```"
 """
+BLOCKING = SLOW.replace("async def", "def").replace("await asyncio", "__import__('time')")
 NEVER = "def answer(messages, seed):\n    return '```python\\ndef double(x): return 0\\n```'\n"
 
 
@@ -38,8 +39,9 @@ def source(tmp_path: Path) -> str:
     return f"jsonl:{path}"
 
 
-def test_ctrl_c_prints_the_best_program_so_far(source: str, tmp_path: Path) -> None:
-    (tmp_path / "slow.py").write_text(SLOW)
+@pytest.mark.parametrize("script", [SLOW, BLOCKING], ids=["waiting", "blocking"])
+def test_ctrl_c_prints_the_best_program_so_far(source: str, tmp_path: Path, script: str) -> None:
+    (tmp_path / "slow.py").write_text(script)
     process = subprocess.Popen(
         command(
             *("solve", PROBLEM.id, "--source", source, "--budget", 9),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import runpy
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from mars2.agents.base import Policy, PromptStyle
+from mars2.agents.caller import Caller
 from mars2.errors import AgentSpecError, GenerationError, Mars2Error
 from mars2.types import Generation, Message, Sampling, Usage
 
@@ -32,8 +34,10 @@ class ScriptedPolicy(Policy):
 
     Args:
         name: identity of the policy.
-        answers: `answer(messages, seed) -> str | Generation`, may be a coroutine function; or
-            the texts to give in the order in which requests arrive.
+        answers: `answer(messages, seed) -> str | Generation`; or the texts to give in the order
+            in which requests arrive. A coroutine function answers many requests at once, in the
+            event loop. Any other may block: it is called for one request after the other, in a
+            thread of this policy's own.
         has_logprobs: token ids are then the bytes of the text and every log-probability is
             `logprob`. Such a policy still cannot be trained: it has no weights.
     """
@@ -54,6 +58,7 @@ class ScriptedPolicy(Policy):
         self.requests = 0
         self._texts: list[str] | None = None
         self._answer: Answer | None = None
+        self._caller = Caller()
         if callable(answers):
             self._answer = answers
         else:
@@ -71,7 +76,10 @@ class ScriptedPolicy(Policy):
             return self._generation(self._texts[number % len(self._texts)], messages)
         assert self._answer is not None
         try:
-            answer = self._answer(messages, seed)
+            if inspect.iscoroutinefunction(self._answer):
+                answer = await self._answer(messages, seed)
+            else:
+                answer = await self._caller.call(partial(self._answer, messages, seed))
             if inspect.isawaitable(answer):
                 answer = await answer
         except Mars2Error:
