@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from training_kit import node
 
 from mars2.config import CreditConfig
-from mars2.errors import CapabilityError, SearchError
+from mars2.errors import CapabilityError, ConfigError, SearchError
 from mars2.training.credit import (
     Writer,
     credit_forest,
     group_advantages,
     overlong_penalty,
     shaped_rewards,
+    truncated_reward,
 )
 from mars2.types import Status
 
@@ -173,6 +174,81 @@ def test_overlong_is_added_after_shaping():
     made, _ = credit_forest([node(1, 1.0, length=5), node(2, 0.0, length=1)], config)
     assert [s.shaped for s in made] == pytest.approx([1.5 - 0.5, -0.5 - 0.1])
     assert [s.reward for s in made] == [1.0, 0.0]
+
+
+def test_overlong_counts_from_each_agent_s_own_limit():
+    # a may write 20 tokens, b 10; the last fifth is the buffer: 4 and 2 tokens
+    writers = {"a": Writer("p", max_tokens=20), "b": Writer("p", max_tokens=10)}
+    config = CreditConfig(shaping_gamma=0, overlong_buffer=0.2)
+    nodes = [
+        node(1, 1.0, length=16, agent="a"),  # not above 20 − 4
+        node(2, 1.0, length=17, agent="a"),  # (16 − 17) / 4
+        node(3, 0.0, length=9, agent="b"),  # (8 − 9) / 2
+        node(4, 0.0, length=10, agent="b"),
+    ]
+    made, _ = credit_forest(nodes, config, writers)
+    assert [s.shaped for s in made] == pytest.approx([1.0, 0.75, -0.5, -1.0])
+    in_tokens = CreditConfig(shaping_gamma=0, overlong_buffer=4)
+    made, _ = credit_forest(nodes, in_tokens, writers)
+    assert [s.shaped for s in made] == pytest.approx([1.0, 0.75, -0.75, -1.0])
+    with pytest.raises(ConfigError, match=r"agent 'a': .* neither overlong_max nor max_tokens"):
+        credit_forest(nodes, config, {"a": Writer("p")})
+    with pytest.raises(ConfigError, match=r"'b': overlong_buffer \(12\) is above max_tokens"):
+        credit_forest(nodes, CreditConfig(overlong_buffer=12), writers)
+
+
+@pytest.mark.parametrize(
+    ("reward", "coef", "expected"),
+    [(1.0, 0.0, 0.0), (0.8, 0.5, 0.4), (0.0, 0.5, 0.0), (1.0, -0.5, -0.5), (0.0, -1.0, -1.0)],
+)
+def test_a_truncated_reward_is_scaled_or_replaced(reward, coef, expected):
+    assert truncated_reward(reward, coef) == pytest.approx(expected)
+
+
+def test_truncated_outputs_are_penalised_before_shaping():
+    # 1 passed but was cut: its raw reward becomes −1, and its child 2 is compared with that.
+    # Siblings of the first level: 1 and 3. λ = 0.5, γ = 0.5.
+    #   1: b = r_3 = 1,  r̂ = −1 + 0.5·(−1 − 1) = −2
+    #   2: b = r_1 = −1, r̂ = 0.5 + 0.5·(0.5 + 1) = 1.25
+    #   3: b = r_1 = −1, r̂ = 1 + 0.5·(1 + 1) = 2
+    nodes = [node(1, 1.0, finish="length"), node(2, 0.5, parent=1), node(3, 1.0)]
+    config = CreditConfig(truncated="penalise", truncated_coef=-1)
+    made, stats = credit_forest(nodes, config)
+    assert [s.shaped for s in made] == pytest.approx([-2, 1.25, 2])
+    assert [s.reward for s in made] == [1.0, 0.5, 1.0]  # what the judge said
+    assert (stats.truncated, stats.masked) == (1, 0)
+    # with the default coefficient a cut output has failed, and the tree tells something
+    passed = [node(1, 1.0, finish="length"), node(2, 1.0)]
+    assert credit_forest(passed, CreditConfig())[1].dropped_groups == 1
+    made, _ = credit_forest(passed, CreditConfig(shaping_gamma=0, truncated="penalise"))
+    assert [s.shaped for s in made] == [0.0, 1.0]
+
+
+def test_advantages_are_scaled_by_group_batch_or_not():
+    # t: 1, 0, 0, 0, mean 0.25, std 0.5 (the squares sum to 0.75, over 3); u: 1, 0, mean 0.5,
+    # std √0.5. All six: mean 1/3, squares 4/3, over 5: std √(4/15) = 0.5164.
+    nodes = [node(i, float(i == 1), tree="t") for i in range(1, 5)]
+    nodes += [node(1, 1.0, tree="u"), node(2, 0.0, tree="u")]
+    centred = [0.75, -0.25, -0.25, -0.25, 0.5, -0.5]
+    divisors = {
+        "group": [0.5 + 1e-4] * 4 + [math.sqrt(0.5) + 1e-4] * 2,
+        "batch": [math.sqrt(4 / 15) + 1e-4] * 6,
+        "none": [1.0] * 6,
+    }
+    for how, divisor in divisors.items():
+        made, _ = credit_forest(nodes, CreditConfig(shaping_gamma=0, scale_rewards=how))
+        expected = [c / d for c, d in zip(centred, divisor, strict=True)]
+        assert [s.advantage for s in made] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("how", ["group", "batch", "none"])
+def test_groups_without_variance_are_dropped_however_scaled(how):
+    nodes = [node(i, 1.0, tree="solved") for i in (1, 2)]
+    nodes += [node(i, float(i == 1), tree="useful") for i in (1, 2)]
+    made, stats = credit_forest(nodes, CreditConfig(shaping_gamma=0, scale_rewards=how))
+    assert {s.tree_id for s in made} == {"useful"}
+    assert stats.dropped_groups == 1
+    assert credit_forest([], CreditConfig(scale_rewards=how))[0] == []
 
 
 def test_writers_give_policy_and_temperature():
