@@ -14,7 +14,7 @@ from training_kit import samples, tiny_llama, tiny_neox
 
 from mars2.config import LearnerConfig, ObjectiveConfig
 from mars2.errors import TrainingError
-from mars2.training.forward import output_logprobs
+from mars2.training.forward import abilities, batches, output_logprobs
 from mars2.training.learner import Learner
 from mars2.training.schedule import learning_rate
 
@@ -123,6 +123,84 @@ def test_a_non_finite_step_changes_nothing_and_is_reported():
     assert one.failures == 1
     assert one.update(samples(3)).optimizer_steps == 1
     assert one.failures == 0
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_one_bad_micro_batch_leaves_weights_and_optimizer_untouched(where):
+    """The other micro-batches of the step already have gradients when it is noticed."""
+    one = learner(micro_batch_tokens=20, minibatches=1)
+    one.update(samples(8, seed=1))
+    before, state = flat(one.model).clone(), copy.deepcopy(one.training_state())
+    rows = samples(8, seed=2)
+    assert len(batches(rows, 20, one.model)) > 2
+    bad = {"loss": math.nan, "gradient": 3e38}[where]  # finite in the loss, not in the gradient
+    rows[3] = replace(rows[3], advantage=bad)
+    metrics = one.update(rows)
+    assert (metrics.optimizer_steps, metrics.skipped_steps, metrics.version) == (0, 1, 1)
+    assert torch.equal(flat(one.model), before)
+    after = one.training_state()
+    assert (after["steps"], after["failures"]) == (state["steps"], 1)
+    for key, moments in state["optimizer"]["state"].items():
+        for name, value in moments.items():
+            assert torch.equal(after["optimizer"]["state"][key][name], value)
+    assert all(p.grad is None for p in one.model.parameters())
+    assert math.isnan(metrics.ratio_mean)  # nothing of a step that was not taken is reported
+    assert one.update(samples(8, seed=3)).optimizer_steps == 1
+    assert torch.isfinite(flat(one.model)).all()
+
+
+@pytest.mark.parametrize("model", [tiny_llama, tiny_neox])
+def test_activation_checkpointing_changes_nothing(model):
+    one = learner(model=model(), minibatches=2)
+    two = learner(model=model(), minibatches=2, activation_checkpointing=True)
+    rows = samples(6)
+    metrics = [x.update(rows) for x in (one, two)]
+    torch.testing.assert_close(flat(one.model), flat(two.model), rtol=1e-5, atol=1e-6)
+    assert metrics[0].loss == pytest.approx(metrics[1].loss, abs=1e-6)
+
+
+def test_checkpointed_layers_are_computed_again(monkeypatch):
+    one = learner(activation_checkpointing=True)
+    abilities(one.model)
+    calls = []
+    layers = one.model.base_model.layers
+    forward = type(layers[0].mlp).forward
+    monkeypatch.setattr(
+        type(layers[0].mlp), "forward", lambda self, x: calls.append(1) or forward(self, x)
+    )
+    one.update(samples(3))
+    assert len(calls) == 2 * len(layers)
+
+
+def test_bfloat16_keeps_float32_weights_gradients_and_moments(monkeypatch):
+    exact, rough = learner(max_grad_norm=1e9), learner(max_grad_norm=1e9, precision="bfloat16")
+    rows, gradients = samples(8), []
+    for one in (exact, rough):
+        monkeypatch.setattr(
+            one, "_step", lambda m=one.model: gradients.append(flat(m, True).clone()) or 0.0
+        )
+        one.update(rows)
+    assert gradients[1].dtype == torch.float32
+    assert not torch.equal(*gradients)
+    assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.99
+    monkeypatch.undo()
+    assert rough.update(rows).optimizer_steps == 1
+    assert {w.dtype for w in rough.weights().values()} == {torch.float32}
+    moments = [s["exp_avg"].dtype for s in rough.optimizer.state_dict()["state"].values()]
+    assert set(moments) == {torch.float32}
+
+
+def test_entropy_is_reported_and_rewarded_only_if_asked():
+    assert learner().update(samples(4)).entropy is None
+    one = learner(objective=ObjectiveConfig(kl_beta=0, report_entropy=True))
+    assert 0 < one.update(samples(4)).entropy <= math.log(24) + 1e-5
+    rows = [replace(s, advantage=0.0) for s in samples(6)]
+    one = learner(objective=ObjectiveConfig(kl_beta=0, entropy_coef=1.0), lr=1e-3)
+    with torch.no_grad():
+        for p in one.model.parameters():
+            p.mul_(3)  # away from the uniform distribution
+    seen = [one.update(rows).entropy for _ in range(6)]
+    assert seen[-1] > seen[0]
 
 
 def test_one_bad_minibatch_does_not_spoil_the_others():

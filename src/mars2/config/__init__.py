@@ -135,7 +135,13 @@ class VerifierConfig(Section):
 
 
 class LearnerConfig(Section):
-    """One learner a policy."""
+    """One learner a policy.
+
+    `precision` "bfloat16": matrix products in bfloat16 (autocast); weights, gradients and optimizer
+    stay float32. `activation_checkpointing` computes every layer again in the backward pass instead
+    of keeping what it computed. `lora_rank` above 0 trains low-rank adapters (arXiv 2106.09685) on
+    the layers named in `lora_targets` instead of all weights, scaled by lora_alpha / lora_rank.
+    """
 
     lr: float = Field(default=1e-6, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
@@ -143,8 +149,14 @@ class LearnerConfig(Section):
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     max_grad_norm: float = Field(default=1.0, gt=0)
     minibatches: int = Field(default=1, gt=0)  # optimizer steps an update
-    micro_batch_tokens: int = Field(default=16384, gt=0)  # padded tokens of one forward pass
+    # Tokens of one forward and backward pass, counted as they are computed: a shared prompt once.
+    micro_batch_tokens: int = Field(default=16384, gt=0)
     min_samples: int = Field(default=2, gt=0)  # fewer usable samples wait in the buffer
+    precision: Literal["float32", "bfloat16"] = "float32"
+    activation_checkpointing: bool = False
+    lora_rank: int = Field(default=0, ge=0)
+    lora_alpha: float = Field(default=32.0, gt=0)
+    lora_targets: Literal["all-linear"] | list[str] = "all-linear"
 
 
 class TrainConfig(Section):

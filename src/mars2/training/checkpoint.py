@@ -123,7 +123,7 @@ def save_weights(path: Path, state: PolicyState) -> None:
     """Write a directory that `from_pretrained` takes, with `mars2.json` saying what it is."""
     path.mkdir(parents=True, exist_ok=True)
     with _quiet():
-        state.learner.model.save_pretrained(path)  # type: ignore[operator]
+        state.learner.save(path)
         state.tokenizer.save_pretrained(path)
     notes = {"policy": state.learner.policy, "version": state.learner.version, **state.notes}
     (path / "mars2.json").write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")

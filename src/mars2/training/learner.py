@@ -9,7 +9,9 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,9 +19,12 @@ from torch import Tensor, nn
 
 from mars2.config import LearnerConfig, ObjectiveConfig
 from mars2.errors import TrainingError
+from mars2.training import lora
+from mars2.training.activation import checkpoint_layers
 from mars2.training.forward import (
     batches,
     output_logprobs,
+    output_logprobs_and_entropy,
     output_mask,
     rollout_logprobs,
 )
@@ -45,6 +50,9 @@ class UpdateMetrics:
     correction_max: float
     lr: float
     version: int  # after the update
+    dual_clip_fraction: float = 0.0
+    corrected_fraction: float = 0.0  # weights that were truncated or masked
+    entropy: float | None = None  # nats a token; None unless asked for
 
 
 class Learner:
@@ -82,8 +90,12 @@ class Learner:
         # evaluation mode: dropout would make π_θ differ from π_old by noise
         self.model = model.eval().requires_grad_(True)
         self.reference: nn.Module | None = None
-        if objective.kl_beta > 0:
+        if config.lora_rank:
+            lora.add_adapters(model, config, seed=random.Random(f"{seed}/{policy}").getrandbits(32))
+        elif objective.needs_reference:
             self.reference = copy.deepcopy(model).requires_grad_(False)
+        if config.activation_checkpointing:
+            checkpoint_layers(model)
         self.config = config
         self.objective = objective
         self.total_steps = total_steps
@@ -93,14 +105,19 @@ class Learner:
         self.steps = 0
         self.updates = 0
         self.failures = 0
-        matrices = [p for p in model.parameters() if p.ndim >= 2]
-        vectors = [p for p in model.parameters() if p.ndim < 2]
+        trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": matrices, "weight_decay": config.weight_decay},
-                {"params": vectors, "weight_decay": 0.0},  # biases and norms are not decayed
+                {
+                    "params": [p for p in trained if p.ndim >= 2],
+                    "weight_decay": config.weight_decay,
+                },
+                # biases and norms are not decayed
+                {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
             ],
             lr=config.lr,
+            # one pass over the weights, without temporary copies of them
+            fused=all(p.device.type in ("cpu", "cuda") for p in trained),
         )
 
     def update(self, samples: Sequence[Sample]) -> UpdateMetrics:
@@ -122,10 +139,12 @@ class Learner:
         sums, losses, norms, skipped, rate = ObjectiveSums(), [], [], 0, self._rate()
         for part in range(count):
             chosen = order[part::count]
-            loss, norm = self._backward(samples, chosen, old, sums)
+            loss, norm, seen = self._backward(samples, chosen, old)
             if norm is None:
+                self.optimizer.zero_grad(set_to_none=True)
                 skipped += 1
                 continue
+            sums.add(seen)
             rate = self._step()
             losses.append(loss)
             norms.append(norm)
@@ -146,11 +165,29 @@ class Learner:
             correction_max=sums.correction_max,
             lr=rate,
             version=self.version,
+            dual_clip_fraction=_over(sums.dual_clipped, sums.ratio_terms),
+            corrected_fraction=_over(sums.corrected, sums.correction_terms),
+            entropy=sums.entropy / sums.entropy_terms if sums.entropy_terms else None,
         )
 
+    def weights(self) -> dict[str, Tensor]:
+        """The weights to publish, those of adapters merged, under the names of the plain model.
+
+        Not copies, where nothing had to be merged: the next update changes them.
+        """
+        if self.config.lora_rank:
+            return lora.merged_weights(self.model)
+        return {name: weight.detach() for name, weight in self.model.state_dict().items()}
+
     def state_dict(self) -> dict[str, Tensor]:
-        """A copy of the weights, to publish: later updates do not reach into it."""
-        return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        """A copy of `weights()`: later updates do not reach into it."""
+        return {name: weight.clone() for name, weight in self.weights().items()}
+
+    def save(self, path: Path) -> None:
+        """Write a Hugging Face directory of `weights()`; with adapters, these in `path`/adapter."""
+        self.model.save_pretrained(path, state_dict=self.weights())  # type: ignore[operator]
+        if self.config.lora_rank:
+            lora.save_adapters(path / "adapter", self.model, self.config)
 
     def training_state(self) -> dict[str, Any]:
         """Optimizer and counters, for a checkpoint; the weights are saved apart from it."""
@@ -160,11 +197,30 @@ class Learner:
             "steps": self.steps,
             "updates": self.updates,
             "failures": self.failures,
+            "adapters": lora.adapter_weights(self.model) if self.config.lora_rank else None,
         }
 
     def load(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Continue from a checkpoint. The KL reference stays the model given at the start."""
-        self.model.load_state_dict(weights)
+        """Continue from a checkpoint. The KL reference stays the model given at the start.
+
+        Args:
+            weights: as of `weights()`. With adapters, they only serve to check the model that these
+                are laid on.
+
+        Raises:
+            TrainingError: the adapters of the checkpoint do not fit, or gave other weights.
+        """
+        if self.config.lora_rank:
+            lora.load_adapter_weights(self.model, state["adapters"] or {})
+            own = self.weights()
+            changed = [n for n, w in weights.items() if not torch.equal(w, own[n])]
+            if changed:
+                raise TrainingError(
+                    f"policy {self.policy!r}: with the checkpoint's adapters, {changed[0]} is not "
+                    "what the checkpoint holds: the agent's model is not the one that was trained"
+                )
+        else:
+            self.model.load_state_dict(weights)
         self.optimizer.load_state_dict(state["optimizer"])
         self.version = state["version"]
         self.steps = state["steps"]
@@ -187,40 +243,56 @@ class Learner:
                     f"id beyond the {vocabulary} of its vocabulary"
                 )
 
+    def _autocast(self) -> Any:
+        if self.config.precision == "float32":
+            return nullcontext()
+        return torch.autocast(next(self.model.parameters()).device.type, torch.bfloat16)
+
     @torch.no_grad()
     def _old_logprobs(self, samples: Sequence[Sample]) -> list[Tensor]:
         rows: list[Tensor] = [torch.empty(0)] * len(samples)
         for group in batches(samples, self.config.micro_batch_tokens, self.model):
-            batch = output_logprobs(self.model, [samples[i] for i in group])
+            with self._autocast():
+                batch = output_logprobs(self.model, [samples[i] for i in group])
             for i, row in zip(group, batch, strict=True):
                 rows[i] = row[: len(samples[i].token_ids)]
         return rows
 
+    @torch.no_grad()
+    def _reference_logprobs(self, batch: Sequence[Sample]) -> Tensor | None:
+        """Under the model that the learner was given: a copy, or this one without adapters."""
+        if not self.objective.needs_reference:
+            return None
+        if self.reference is not None:
+            with self._autocast():
+                return output_logprobs(self.reference, batch)
+        with lora.without_adapters(self.model), self._autocast():
+            return output_logprobs(self.model, batch)
+
+    def _new_logprobs(self, batch: Sequence[Sample]) -> tuple[Tensor, Tensor | None]:
+        """With gradients; and the entropies if the objective wants them."""
+        with self._autocast():
+            if self.objective.needs_entropy:
+                return output_logprobs_and_entropy(self.model, batch)
+            return output_logprobs(self.model, batch), None
+
     def _backward(
-        self,
-        samples: Sequence[Sample],
-        chosen: Sequence[int],
-        old: Sequence[Tensor] | None,
-        sums: ObjectiveSums,
-    ) -> tuple[float, float | None]:
+        self, samples: Sequence[Sample], chosen: Sequence[int], old: Sequence[Tensor] | None
+    ) -> tuple[float, float | None, ObjectiveSums]:
         """Gradient of one optimizer step, clipped. The norm is None if it is not finite."""
         self.optimizer.zero_grad(set_to_none=True)
         part = [samples[i] for i in chosen]
         scale = Scale.of([len(s.token_ids) for s in part], self.max_length)
-        total = 0.0
+        total, sums = 0.0, ObjectiveSums()
         for group in batches(part, self.config.micro_batch_tokens, self.model):
             batch = [part[i] for i in group]
-            new = output_logprobs(self.model, batch)
-            reference = None
-            if self.reference is not None:
-                with torch.no_grad():
-                    reference = output_logprobs(self.reference, batch)
+            reference = self._reference_logprobs(batch)
+            new, entropy = self._new_logprobs(batch)
+            device = new.device
             earlier = None
             if old is not None:
-                earlier = nn.utils.rnn.pad_sequence(
-                    [old[chosen[i]] for i in group], batch_first=True
-                )
-            device = new.device
+                rows = [old[chosen[i]] for i in group]
+                earlier = nn.utils.rnn.pad_sequence(rows, batch_first=True)
             loss, seen = policy_loss(
                 new,
                 earlier,
@@ -230,14 +302,15 @@ class Learner:
                 output_mask(batch, device),
                 scale,
                 self.objective,
+                entropy=entropy,
             )
             if not torch.isfinite(loss):
-                return float("nan"), None
+                return float("nan"), None, sums
             loss.backward()
             total += float(loss.detach())
             sums.add(seen)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
-        return total, float(norm) if torch.isfinite(norm) else None
+        return total, float(norm) if torch.isfinite(norm) else None, sums
 
     def _rate(self) -> float:
         return learning_rate(

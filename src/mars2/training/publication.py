@@ -92,7 +92,7 @@ def publish(learner: Learner, policy: TrainablePolicy) -> None:
     Raises:
         TrainingError: the policy did not adopt version or weights.
     """
-    sent = learner.state_dict()
+    sent = learner.weights()  # no copy: the policy makes one, and this learner waits
     policy.load_weights(sent, learner.version)
     if policy.version != learner.version:
         raise TrainingError(
