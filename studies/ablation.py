@@ -1,25 +1,30 @@
 """What each part of MARS²-T+ adds, at an equal budget of nodes: one agent and a team.
 
-Strategies from plain to whole: `repeated` and `sequential`; `ab-mcts` as training rolls out (no
-error feedback, the most frequent program); that with each part alone (error feedback in
-refinements, depth-guided exploration, the answer by behaviour or by a reward model); and all of
-them, `mars2-t+`. Every strategy gets the same problems, seeds and number of nodes, and sees public
-tests only. Reported: Pass@1(MCTS), the private result of the chosen program; Pass@N, whether any
-node passes; and the differences to `repeated` and to `ab-mcts`, paired by problem, with 95 %
-bootstrap intervals. What comes out is printed, also where the order fails.
+Six searches: `repeated`, `sequential`, `ab-mcts` as training rolls out (no error feedback), that
+with error feedback in refinements, with depth-guided exploration, and with both. Each finished
+tree is answered twice: by the most frequent program among those that pass the public tests, and
+by the selection of MARS²-T+ (agreement of behaviour; with `--reward-model` also by it). So every
+part is measured alone, added to `ab-mcts`, and taken away from the whole, on the same trees.
+Every search gets the same problems, seeds and number of nodes, and sees public tests only.
+
+Reported: Pass@1(MCTS), the private result of the answer; Pass@N, whether any node passes; and
+differences to the baselines, paired by problem and averaged over seeds, with 95 % bootstrap
+intervals over problems. What comes out is printed, also where the order fails.
 
     python studies/ablation.py                               # the lab's micro models, minutes
+    python studies/ablation.py --reward-model DIR --seeds 3  # as `reward_model.py --out` wrote it
     python studies/ablation.py --team smollm2 --nodes 8      # SmolLM2-135M, builtin problems
 
 The lab's problems show one weak example each (see `reward_model.py`): with their own public tests
 nearly every search ends right. `--out DIR` keeps each finished part, and the next call goes on
-from there; `--reward-model DIR` answers by one that `mars2 reward-model train` wrote.
+from there.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import platform
@@ -39,144 +44,179 @@ from mars2.agents.team import build_team
 from mars2.config import InferenceConfig, RunConfig, load_config
 from mars2.evaluation.evaluate import judge_tree
 from mars2.evaluation.metrics import bootstrap_ci, mean
-from mars2.inference.guide import make_guide
+from mars2.inference.guide import Guide, make_guide
 from mars2.inference.rollout import Rollout
+from mars2.inference.select import Selector
 from mars2.problems import load
-from mars2.training.rundir import finite
+from mars2.training.rundir import finite, write_atomic
 from mars2.types import Problem
 from mars2.verifier import AnyVerifier, make_verifier
 
+PUBLIC: Selector = "public"
 PLAIN: dict[str, Any] = {"strategy": "ab-mcts", "error_feedback": False, "depth_guided": False}
-ARMS: dict[str, tuple[dict[str, Any], bool]] = {  # search settings, and whether it selects
-    "repeated": ({**PLAIN, "strategy": "repeated"}, False),
-    "sequential": ({**PLAIN, "strategy": "sequential"}, False),
-    "ab-mcts": (PLAIN, False),
-    "+ error feedback": ({**PLAIN, "error_feedback": True}, False),
-    "+ depth guidance": ({**PLAIN, "depth_guided": True}, False),
-    "+ selection": (PLAIN, True),
-    "mars2-t+": ({**PLAIN, "error_feedback": True, "depth_guided": True}, True),
+SEARCHES: dict[str, dict[str, Any]] = {
+    "repeated": {**PLAIN, "strategy": "repeated"},
+    "sequential": {**PLAIN, "strategy": "sequential"},
+    "ab-mcts": PLAIN,
+    "feedback": {**PLAIN, "error_feedback": True},
+    "depth": {**PLAIN, "depth_guided": True},
+    "both": {**PLAIN, "error_feedback": True, "depth_guided": True},
 }
-BASELINES = ("repeated", "ab-mcts")
-Outcomes = dict[str, list[float]]  # problem → [chosen passes, any passes]
+ARMS: dict[str, tuple[str, bool]] = {  # the search, and whether T+'s selection answers
+    "repeated": ("repeated", False),
+    "sequential": ("sequential", False),
+    "ab-mcts": ("ab-mcts", False),
+    "+ error feedback": ("feedback", False),
+    "+ depth guidance": ("depth", False),
+    "+ selection": ("ab-mcts", True),
+    "mars2-t+": ("both", True),
+    "- error feedback": ("depth", True),
+    "- depth guidance": ("feedback", True),
+    "- selection": ("both", False),
+    "repeated + sel.": ("repeated", True),
+    "sequential + sel.": ("sequential", True),
+}
+BASELINES = ("repeated", "ab-mcts", "mars2-t+")
+ROLES = {"coder": "coder", "fixer": "coder"}
+Outcomes = dict[str, dict[str, float]]  # problem → "any", and each selector → passes
 
 
 def settings(options: argparse.Namespace) -> RunConfig:
-    """Team, limits and seed."""
+    """Team and limits."""
     if options.team == "lab":
         text = Path(str(files("mars2") / "configs" / "quickstart.toml"))
         base = load_config(text).model_dump()
     else:
-        one = {"spec": "hf:smollm2", "temperature": 0.8, "max_tokens": 256}
+        one = {"spec": "hf:smollm2", "temperature": 0.8, "max_tokens": 128, "max_batch": 64}
         agents = [{**one, "name": name, "role": role} for name, role in ROLES.items()]
         base = {"agents": agents, "verifier": {"time_limit_s": 4.0}}
-    base["seed"] = options.seed
     base.setdefault("search", {}).update(nodes=options.nodes, in_flight=2)
     return load_config(base=base)
-
-
-ROLES = {"coder": "coder", "fixer": "coder"}
 
 
 def problems(options: argparse.Namespace) -> list[Problem]:
     """What is solved: easiest first of `builtin`, held-out ones of the lab."""
     if options.team == "lab":
-        return [weakened(p) for p in load("lab:mix:heldout", limit=options.problems or 100)]
-    return load("builtin", limit=options.problems or 20)
+        return [weakened(p) for p in load("lab:mix:heldout", limit=options.problems)]
+    return load("builtin", limit=options.problems)
 
 
-async def run_arm(
-    name: str,
+async def grow_and_answer(
+    search: str,
     agents: dict[str, Agent],
     tasks: Sequence[Problem],
     config: RunConfig,
-    selection: InferenceConfig,
+    guides: dict[str, Guide],
     verifier: AnyVerifier,
 ) -> Outcomes:
     """Each problem's outcome; what the machinery failed on is left out."""
-    search, selects = ARMS[name]
-    guide = make_guide(selection if selects else InferenceConfig())
-    rollout = Rollout(
-        agents, verifier, config.search.model_copy(update=search), seed=config.seed, guide=guide
-    )
-    trees = await rollout.forest([(f"{p.id}", p) for p in tasks])
+    how = config.search.model_copy(update=SEARCHES[search])
+    rollout = Rollout(agents, verifier, how, seed=config.seed)
+    trees = await rollout.forest([(p.id, p) for p in tasks])
     found: Outcomes = {}
     for problem, tree in zip(tasks, trees, strict=True):
-        outcome = await judge_tree(problem, tree, verifier, guide, config.seed)
-        if outcome is not None:
-            found[problem.id] = [float(outcome.selected), float(outcome.any_passed)]
+        answers = {
+            name: await judge_tree(problem, tree, verifier, guide, config.seed)
+            for name, guide in guides.items()
+        }
+        usable = {name: a for name, a in answers.items() if a is not None}
+        if len(usable) == len(guides):
+            found[problem.id] = {name: float(a.selected) for name, a in usable.items()}
+            found[problem.id]["any"] = float(any(a.any_passed for a in usable.values()))
     return found
 
 
-async def measure(options: argparse.Namespace) -> dict[str, dict[str, Outcomes]]:
-    """Who searched → strategy → outcomes."""
+async def measure(options: argparse.Namespace) -> dict[str, dict[str, list[Outcomes]]]:
+    """Who searched → search → outcomes, one of each seed."""
     config, tasks = settings(options), problems(options)
-    selector = "combined" if options.reward_model else "agreement"
-    selection = InferenceConfig(selector=selector, reward_model=options.reward_model)
+    guides = {PUBLIC: Guide(), selection(options): make_guide(_inference(options))}
     team = build_team(config.agents)
     first = next(iter(team.agents))
-    results: dict[str, dict[str, Outcomes]] = {}
+    who = {f"one ({first})": {first: team.agents[first]}, "team": team.agents}
+    results: dict[str, dict[str, list[Outcomes]]] = {
+        name: {search: [] for search in SEARCHES} for name in who
+    }
     try:
         async with make_verifier(config.verifier) as verifier:
-            for who, agents in (
-                (f"one ({first})", {first: team.agents[first]}),
-                ("team", team.agents),
-            ):
-                for name in ARMS:
-                    kept = _kept(options, f"{who} {name}")
-                    started = time.monotonic()
+            for seed in range(options.seeds):
+                seeded = config.model_copy(update={"seed": seed})
+                for name, search in itertools.product(who, SEARCHES):
+                    kept, started = _kept(options, f"{seed} {name} {search}"), time.monotonic()
                     if kept is not None and kept.exists():
                         found = json.loads(kept.read_text())
                     else:
-                        found = await run_arm(name, agents, tasks, config, selection, verifier)
+                        found = await grow_and_answer(
+                            search, who[name], tasks, seeded, guides, verifier
+                        )
                         if kept is not None:
-                            kept.write_text(json.dumps(found))
-                    results.setdefault(who, {})[name] = found
+                            write_atomic(kept, json.dumps(found))
+                    results[name][search].append(found)
                     seconds = time.monotonic() - started
-                    print(f"{who}: {name}: {len(found)} problems, {seconds:.0f} s", file=sys.stderr)
+                    what = f"seed {seed}, {name}, {search}: {len(found)} problems, {seconds:.0f} s"
+                    print(what, file=sys.stderr, flush=True)
     finally:
         await team.aclose()
     return results
+
+
+def selection(options: argparse.Namespace) -> Selector:
+    """How MARS²-T+ answers."""
+    return "combined" if options.reward_model else "agreement"
+
+
+def _inference(options: argparse.Namespace) -> InferenceConfig:
+    return InferenceConfig(selector=selection(options), reward_model=options.reward_model)
 
 
 def _kept(options: argparse.Namespace, name: str) -> Path | None:
     if options.out is None:
         return None
     options.out.mkdir(parents=True, exist_ok=True)
-    what = (options.team, options.problems, options.nodes, options.seed, options.reward_model)
+    what = (options.team, options.problems, options.nodes, options.reward_model)
     key = "-".join(str(part).replace("/", "_") for part in (*what, name))
     return options.out / f"{key}.json"
 
 
-def compared(arms: dict[str, Outcomes]) -> dict[str, Any]:
+def compared(searches: dict[str, list[Outcomes]], selector: str) -> dict[str, Any]:
     """Rates, and differences to the baselines on the problems that both have."""
+
+    def by_problem(arm: str, key: str | None = None) -> dict[str, float]:
+        search, selects = ARMS[arm]
+        key = key or (selector if selects else PUBLIC)
+        seeds = searches[search]
+        shared = set.intersection(*(set(found) for found in seeds))
+        return {p: mean([found[p][key] for found in seeds]) for p in sorted(shared)}
+
     table: dict[str, Any] = {}
-    for name, found in arms.items():
-        chosen, passed = ([row[i] for row in found.values()] for i in (0, 1))
-        row: dict[str, Any] = {
-            "problems": len(found),
-            "pass@1(mcts)": [mean(chosen), *bootstrap_ci(chosen)],
-            "pass@n": [mean(passed), *bootstrap_ci(passed)],
-        }
+    for name in ARMS:
+        chosen, passed = by_problem(name), by_problem(name, "any")
+        row: dict[str, Any] = {"problems": len(chosen)}
+        row["pass@1(mcts)"] = _interval(list(chosen.values()))
+        row["pass@n"] = _interval(list(passed.values()))
         for base in BASELINES:
-            other = arms[base]
-            rises = [found[p][0] - other[p][0] for p in sorted(found.keys() & other.keys())]
-            row[f"minus {base}"] = [mean(rises), *bootstrap_ci(rises)]
+            other = by_problem(base)
+            shared = sorted(chosen.keys() & other.keys())
+            row[f"minus {base}"] = _interval([chosen[p] - other[p] for p in shared])
         table[name] = row
     return table
+
+
+def _interval(values: Sequence[float]) -> list[float]:
+    return [mean(values), *bootstrap_ci(values)]
 
 
 def show(report: dict[str, Any]) -> str:
     """A table for each searcher."""
     lines = [report["machine"]]
+    widths = (22, 22, *(26 for _ in BASELINES))
+    heads = ("Pass@1(MCTS)", "Pass@N", *(f"minus {base}" for base in BASELINES))
     for who, table in report["results"].items():
         lines.append(
-            f"\n{who:<18}{'Pass@1(MCTS)':>22}{'Pass@N':>22}"
-            + "".join(f"{'minus ' + base:>26}" for base in BASELINES)
+            f"\n{who:<18}" + "".join(f"{h:>{w}}" for h, w in zip(heads, widths, strict=True))
         )
         for name, row in table.items():
             cells = [_cell(row["pass@1(mcts)"], ""), _cell(row["pass@n"], "")]
             cells += [_cell(row[f"minus {base}"], "+") for base in BASELINES]
-            widths = (22, 22, 26, 26)
             shown = (f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))
             lines.append(f"{name:<18}" + "".join(shown))
     return "\n".join(lines)
@@ -192,19 +232,22 @@ def main() -> None:
     parser.add_argument("--team", choices=["lab", "smollm2"], default="lab")
     parser.add_argument("--problems", type=int, help="how many [lab: 100, smollm2: 20]")
     parser.add_argument("--nodes", type=int, default=12)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=1, help="how many, from 0 on")
     parser.add_argument("--reward-model", help="directory")
     parser.add_argument("--out", type=Path, help="keep finished parts here")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    options.problems = options.problems or (100 if options.team == "lab" else 20)
     results = asyncio.run(measure(options))
     report = {
         "machine": (
             f"{platform.machine()}, {os.cpu_count()} cores, {options.team}, "
-            f"{options.nodes} nodes a tree, seed {options.seed}, "
-            f"selection by {'reward model' if options.reward_model else 'agreement'}"
+            f"{options.problems} problems, {options.nodes} nodes a tree, {options.seeds} seeds, "
+            f"selection: {selection(options)}"
         ),
-        "results": {who: compared(arms) for who, arms in results.items()},
+        "results": {
+            who: compared(searches, selection(options)) for who, searches in results.items()
+        },
     }
     print(json.dumps(finite(report)) if options.json else show(report))
 
