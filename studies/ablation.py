@@ -87,7 +87,7 @@ def settings(options: argparse.Namespace) -> RunConfig:
         text = Path(str(files("mars2") / "configs" / "quickstart.toml"))
         base = load_config(text).model_dump()
     else:
-        one = {"spec": "hf:smollm2", "temperature": 0.8, "max_tokens": 128, "max_batch": 64}
+        one = {"spec": "hf:smollm2", "dtype": "bfloat16", "temperature": 0.8, "max_tokens": 128}
         agents = [{**one, "name": name, "role": role} for name, role in ROLES.items()]
         base = {"agents": agents, "verifier": {"time_limit_s": 4.0}}
     base.setdefault("search", {}).update(nodes=options.nodes, in_flight=2)
