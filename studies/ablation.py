@@ -48,6 +48,7 @@ from mars2.inference.guide import Guide, make_guide
 from mars2.inference.rollout import Rollout
 from mars2.inference.select import Selector
 from mars2.problems import load
+from mars2.search.runner import TreeResult
 from mars2.training.rundir import finite, write_atomic
 from mars2.types import Problem
 from mars2.verifier import AnyVerifier, make_verifier
@@ -113,16 +114,24 @@ async def grow_and_answer(
     how = config.search.model_copy(update=SEARCHES[search])
     rollout = Rollout(agents, verifier, how, seed=config.seed)
     trees = await rollout.forest([(p.id, p) for p in tasks])
-    found: Outcomes = {}
-    for problem, tree in zip(tasks, trees, strict=True):
-        answers = {
-            name: await judge_tree(problem, tree, verifier, guide, config.seed)
-            for name, guide in guides.items()
-        }
-        usable = {name: a for name, a in answers.items() if a is not None}
-        if len(usable) == len(guides):
-            found[problem.id] = {name: float(a.selected) for name, a in usable.items()}
-            found[problem.id]["any"] = float(any(a.any_passed for a in usable.values()))
+    answered = await asyncio.gather(
+        *(
+            _answer(problem, tree, config.seed, guides, verifier)
+            for problem, tree in zip(tasks, trees, strict=True)
+        )
+    )
+    return {p.id: found for p, found in zip(tasks, answered, strict=True) if found is not None}
+
+
+async def _answer(
+    problem: Problem, tree: TreeResult, seed: int, guides: dict[str, Guide], verifier: AnyVerifier
+) -> dict[str, float] | None:
+    found: dict[str, float] = {}
+    for name, guide in guides.items():
+        outcome = await judge_tree(problem, tree, verifier, guide, seed)
+        if outcome is None:
+            return None
+        found |= {name: float(outcome.selected), "any": float(outcome.any_passed)}
     return found
 
 
