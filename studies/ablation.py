@@ -78,7 +78,7 @@ ARMS: dict[str, tuple[str, bool]] = {  # the search, and whether T+'s selection 
     "sequential + sel.": ("sequential", True),
 }
 BASELINES = ("repeated", "ab-mcts", "mars2-t+")
-ROLES = {"coder": "coder", "fixer": "coder"}
+ROLES = {"coder": "coder", "debugger": "debugger"}  # one policy, two roles
 Outcomes = dict[str, dict[str, float]]  # problem → "any", and each selector → passes
 
 
