@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mars2.config import VerifierConfig
 from mars2.errors import ConfigError
-from mars2.inference.agreement import Group, answer, group, group_by_behaviour
+from mars2.inference.agreement import PATIENCE, Group, answer, group, group_by_behaviour
 from mars2.inference.select import choose, pick, public_best
 from mars2.types import (
     FunctionalTest,
@@ -194,6 +194,30 @@ async def test_without_inputs_all_are_one_group(verifier: Verifier) -> None:
     assert groups == [Group((0, 1), False)]
 
 
+async def test_a_program_that_never_ends_is_given_up_after_a_few_inputs() -> None:
+    """On the tenth input as well it would cost the whole time limit and tell nothing new."""
+    ran: dict[str, int] = {}
+
+    class Counting:
+        async def verify(self, problem: Problem, code: str, **_: Any) -> Verdict:
+            ran[code] = ran.get(code, 0) + 1
+            test = problem.public_tests[0]
+            assert isinstance(test, FunctionalTest)
+            if code == HANG or (code == CRASH and ran[code] == 1):
+                result = TestVerdict(status=Status.TIME_LIMIT)
+            else:
+                actual = repr(test.args[0] if code == ECHO else sorted(test.args[0]))
+                result = TestVerdict(status=Status.WRONG_ANSWER, actual=actual)
+            return Verdict(status=result.status, passed=0, total=1, tests=[result])
+
+    codes = [HANG, SORTS[0], ECHO, CRASH]
+    groups = await group_by_behaviour(SORT, codes, Counting(), inputs=10)  # type: ignore[arg-type]
+    made = ran[SORTS[0]]
+    assert made > PATIENCE
+    assert ran == {HANG: PATIENCE, SORTS[0]: made, ECHO: made, CRASH: made}
+    assert groups == [Group((0, 3), True), Group((1,), False), Group((2,), False)]
+
+
 # --------------------------------------------------------------------------- pure parts
 
 TEXT = st.text("01 \n.-a", max_size=8)
@@ -230,6 +254,18 @@ def test_groups_are_a_partition_in_order_and_one_at_most_failed(columns: list[li
     together = {i: n for n, g in enumerate(groups) for i in g.members}
     assert together[0] == together[2]
     assert together[1] == together[5]
+
+
+def test_programs_given_up_are_failed_and_do_not_say_which_inputs_are_valid() -> None:
+    columns = [[None, None, 1, 1], [2, None, 2, 3]]
+    groups = group("abcd", "abcd", columns, given_up={0, 1})
+    assert groups == [Group((0, 1), True), Group((2,), False), Group((3,), False)]
+    assert group("ab", "ab", [[None, None]], {0, 1}) == [Group((0, 1), True)]
+    assert group("abcd", "abcd", columns) == [
+        Group((0, 2), False),
+        Group((1,), True),
+        Group((3,), False),
+    ]
 
 
 def test_groups_are_picked_by_size_sum_and_order() -> None:

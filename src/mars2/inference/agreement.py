@@ -12,7 +12,7 @@ import ast
 import asyncio
 import decimal
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,8 @@ from mars2.verifier import AnyVerifier
 
 INPUTS = 24
 """Generated inputs a problem."""
+PATIENCE = 2
+"""Inputs on which a program may run out of a limit before it is not run any more."""
 
 _NOTHING = "\x00no program answers this\x00"
 _SHOWN = 4000
@@ -51,40 +53,64 @@ async def group_by_behaviour(
 ) -> list[Group]:
     """The groups, in the order of their first members; all in one if there is no input to run.
 
-    Inputs that at least half of the distinct programs fail on are taken for invalid and ignored,
-    and so are those where the verifier's machinery failed. Answers are compared whole: those too
-    long for a verdict are reduced to a digest by the program's own process.
+    A program that runs out of its limits on `PATIENCE` inputs is taken for failed and not run on
+    the others: of programs that never end, every run costs the whole time limit. Inputs that at
+    least half of the other distinct programs fail on are taken for invalid and ignored, and so
+    are those where the verifier's machinery failed. Answers are compared whole: those too long
+    for a verdict are reduced to a digest by the program's own process.
     """
     tests = generate_inputs(problem, inputs, seed=seed)
     distinct = list(dict.fromkeys(codes))
-    columns = await asyncio.gather(*(_answers(problem, test, distinct, verifier) for test in tests))
-    return group(codes, distinct, [c for c in columns if c is not None])
+    rows = await asyncio.gather(*(_results(problem, tests, code, verifier) for code in distinct))
+    given_up = {i for i, row in enumerate(rows) if len(row) < len(tests)}
+    columns = []
+    for place, test in enumerate(tests):
+        results = [row[place] if place < len(row) else _GIVEN_UP for row in rows]
+        if not any(r is None or r.status is Status.INFRA for r in results):
+            stdin = isinstance(test, StdinTest)
+            columns.append([answer(r, stdin=stdin) for r in results if r is not None])
+    return group(codes, distinct, columns, given_up)
 
 
 def group(
-    codes: Sequence[str], distinct: Sequence[str], columns: Sequence[Sequence[Hashable | None]]
+    codes: Sequence[str],
+    distinct: Sequence[str],
+    columns: Sequence[Sequence[Hashable | None]],
+    given_up: Collection[int] = (),
 ) -> list[Group]:
-    """Groups from what each distinct program answered on each input; None: it failed. Pure."""
-    valid = [c for c in columns if 2 * sum(a is None for a in c) < len(c)]
+    """Groups from what each distinct program answered on each input; None: it failed. Pure.
+
+    `given_up`: indices into `distinct` of programs that failed whatever the columns say.
+    """
+    kept = [i for i in range(len(distinct)) if i not in given_up]
+    valid = [c for c in columns if 2 * sum(c[i] is None for i in kept) < len(kept)]
     behaviour: dict[str, Hashable] = {}
     for i, code in enumerate(distinct):
         answers = tuple(column[i] for column in valid)
-        behaviour[code] = None if None in answers else answers
+        behaviour[code] = None if None in answers or i in given_up else answers
     members: dict[Hashable, list[int]] = {}
     for i, code in enumerate(codes):
         members.setdefault(behaviour[code], []).append(i)
     return [Group(tuple(of), failed=key is None) for key, of in members.items()]
 
 
-async def _answers(
-    problem: Problem, test: TestCase, codes: Sequence[str], verifier: AnyVerifier
-) -> list[Hashable | None] | None:
-    """What each program answers on one input; None instead of all if one could not be run."""
-    results = await asyncio.gather(*(_run(problem, test, code, verifier) for code in codes))
-    if any(r is None or r.status is Status.INFRA for r in results):
-        return None
-    stdin = isinstance(test, StdinTest)
-    return [answer(r, stdin=stdin) for r in results if r is not None]
+_GIVEN_UP = TestVerdict(status=Status.TIME_LIMIT)
+_LIMITS = (Status.TIME_LIMIT, Status.MEMORY_LIMIT, Status.OUTPUT_LIMIT)
+
+
+async def _results(
+    problem: Problem, tests: Sequence[TestCase], code: str, verifier: AnyVerifier
+) -> list[TestVerdict | None]:
+    """One program's results, input by input, until it is given up; None: it could not be run."""
+    results: list[TestVerdict | None] = []
+    spent = 0
+    for test in tests:
+        result = await _run(problem, test, code, verifier)
+        results.append(result)
+        spent += result is not None and result.status in _LIMITS
+        if spent == PATIENCE:
+            break
+    return results
 
 
 async def _run(
