@@ -90,7 +90,7 @@ def settings(options: argparse.Namespace) -> RunConfig:
     else:
         one = {"spec": "hf:smollm2", "dtype": "bfloat16", "temperature": 0.8, "max_tokens": 128}
         agents = [{**one, "name": name, "role": role} for name, role in ROLES.items()]
-        base = {"agents": agents, "verifier": {"time_limit_s": 4.0}}
+        base = {"agents": agents, "verifier": {"time_limit_s": 1.0}}
     base.setdefault("search", {}).update(nodes=options.nodes, in_flight=2)
     return load_config(base=base)
 

@@ -194,6 +194,12 @@ async def test_without_inputs_all_are_one_group(verifier: Verifier) -> None:
     assert groups == [Group((0, 1), False)]
 
 
+async def test_programs_known_to_be_wrong_are_not_compared() -> None:
+    """Whatever agrees among them fails the public tests; the verifier here would raise."""
+    nodes = [node(i, code, ok=False) for i, code in enumerate((ECHO, CRASH, CRASH), start=1)]
+    assert await choose(nodes, SORT, "agreement", None) is nodes[1]  # type: ignore[arg-type]
+
+
 async def test_a_program_that_never_ends_is_given_up_after_a_few_inputs() -> None:
     """On the tenth input as well it would cost the whole time limit and tell nothing new."""
     ran: dict[str, int] = {}

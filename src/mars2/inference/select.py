@@ -64,7 +64,8 @@ async def choose(
     - "combined": of the group with the greatest sum of probabilities, the most probable.
 
     Ties go to the earlier group and node. A group of programs that crash or run out of a limit on
-    generated inputs is taken only if there is no other.
+    generated inputs is taken only if there is no other. Where no program passes the public tests,
+    all are known to be wrong, and the answer is that of "public".
 
     Args:
         nodes: of a search rewarded by public tests; private tests are never looked at.
@@ -83,9 +84,11 @@ async def choose(
     if selector == "public":
         return select(nodes)
     tied = public_best(nodes)
+    if not tied or not tied[0].verdict.ok:
+        return select(nodes)
     codes = [n.code for n in tied if n.code is not None]
     if len(set(codes)) < 2:
-        return tied[0] if tied else None
+        return tied[0]
     scores = [0.0] * len(codes)
     if selector != "agreement" and reward_model is not None:
         scores = await reward_model.score(problem, codes)
