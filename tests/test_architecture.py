@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "inference": {"agents", "problems", "prompts", "rewards", "search", "verifier"},
     "evaluation": {"agents", "inference", "problems", "prompts", "rewards", "search", "verifier"},
     "training": {"agents", "inference", "problems", "search", "verifier", "prompts"},
+    "report": {"evaluation", "training"},
     "lab": {"agents", "problems", "prompts", "training", "verifier", "search"},
     "api": {"agents", "inference", "problems", "search", "verifier"},
     "__init__": {"api", "inference"},
@@ -38,13 +39,26 @@ ALLOWED: dict[str, set[str]] = {
         "lab",
         "problems",
         "prompts",
+        "report",
         "rewards",
         "search",
         "training",
         "verifier",
     },
 }
-HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "accelerate", "numpy", "ray", "vllm"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "accelerate",
+    "numpy",
+    "ray",
+    "vllm",
+} | {
+    "matplotlib",
+    "wandb",
+}
 CORE = (
     "mars2",
     "mars2.api",
@@ -56,6 +70,7 @@ CORE = (
     "mars2.cli.lab",
     "mars2.cli.reward_model",
     "mars2.cli.doctor",
+    "mars2.cli.report",
     "mars2.agents.openai",
     "mars2.agents.scripted",
     "mars2.evaluation.evaluate",
@@ -65,11 +80,13 @@ CORE = (
     "mars2.problems",
     "mars2.prompts",
     "mars2.prompts.micro",
+    "mars2.report.figures",
     "mars2.rewards.base",
     "mars2.rewards.data",
     "mars2.rewards.metrics",
     "mars2.search.runner",
     "mars2.training.credit",
+    "mars2.training.trackers",
     "mars2.verifier",
 )
 

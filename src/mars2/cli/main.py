@@ -15,6 +15,7 @@ COMMANDS = {
     "solve": "solve",
     "eval": "evaluate",
     "train": "train",
+    "report": "report",
     "reward-model": "reward_model",
     "verify": "verify",
     "problems": "problems",

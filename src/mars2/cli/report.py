@@ -1,0 +1,40 @@
+"""`mars2 report`: the curves and tables of training runs, finished or not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mars2.cli.options import json_option
+from mars2.cli.output import Output
+from mars2.report.write import build_report, default_out, write_report
+
+
+@click.command(name="report")
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Directory for the report [RUN/report; of several runs, report beside the first].",
+)
+@click.option("--no-figures", is_flag=True, help="Tables only; needs no matplotlib.")
+@json_option
+def command(runs: tuple[Path, ...], out: Path | None, no_figures: bool, as_json: bool) -> None:
+    """Draw the curves of RUNS and say what they came to.
+
+    Runs that differ by their seed only are one curve, their mean with a band. Writes report.md,
+    report.json and figures (SVG for light and dark pages, PNG).
+    """
+    output = Output(as_json)
+    report = build_report(runs)
+    if as_json:
+        output.data(report.to_json())
+    else:
+        for table in report.tables:
+            output.table(table.title, table.columns, table.rows)
+        for note in report.notes():
+            output.show(f"note: {note}")
+    target = out or default_out(runs)
+    write_report(report, target, figures=not no_figures)
+    output.log(f"report: {target / 'report.md'}")
