@@ -37,6 +37,9 @@ def update(kl: float = 0.01, **more: Any) -> dict[str, Any]:
         "correction_max": 1.2,
         "lr": 1e-4,
         "version": 1,
+        "dual_clip_fraction": 0.0,
+        "corrected_fraction": 0.25,
+        "entropy": None,
     } | more
 
 

@@ -116,7 +116,15 @@ FIGURES: tuple[tuple[str, str, tuple[Metric, ...]], ...] = (
             _one("Loss", "per update", "policy", "update", "loss", floor=None),
             _one("KL to the reference", "nats a token", "policy", "update", "kl"),
             _one("Entropy", "nats a token", "policy", "update", "entropy"),
-            _one("Clip fraction", "share", "policy", "update", "clip_fraction"),
+            Metric(
+                "Clip fraction",
+                "share",
+                "policy",
+                (
+                    Part(("update", "clip_fraction"), "all"),
+                    Part(("update", "dual_clip_fraction"), "by the dual clip", "dashed"),
+                ),
+            ),
             _one("Importance ratio", "mean", "policy", "update", "ratio_mean", floor=None),
             Metric(
                 "Rollout correction",
@@ -128,7 +136,7 @@ FIGURES: tuple[tuple[str, str, tuple[Metric, ...]], ...] = (
                 ),
                 floor=None,
             ),
-            _one("Corrections at the cap", "share", "policy", "update", "correction_capped"),
+            _one("Corrections at the cap", "share", "policy", "update", "corrected_fraction"),
             _one("Gradient norm", "before clipping", "policy", "update", "grad_norm"),
             _one("Learning rate", "", "policy", "update", "lr"),
             Metric(
