@@ -190,6 +190,15 @@ def test_bfloat16_keeps_float32_weights_gradients_and_moments(monkeypatch):
     assert set(moments) == {torch.float32}
 
 
+def test_what_a_model_can_do_is_found_in_full_precision():
+    """The first to be asked may be asked under autocast, in which no two ways agree."""
+    one = learner(precision="bfloat16", objective=ObjectiveConfig(kl_beta=0.1))
+    one.update(samples(4))
+    for model in (one.model, one.reference):
+        assert abilities(model).packs
+        assert abilities(model).splits
+
+
 def test_entropy_is_reported_and_rewarded_only_if_asked():
     assert learner().update(samples(4)).entropy is None
     one = learner(objective=ObjectiveConfig(kl_beta=0, report_entropy=True))

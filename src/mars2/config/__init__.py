@@ -150,7 +150,7 @@ class LearnerConfig(Section):
     max_grad_norm: float = Field(default=1.0, gt=0)
     minibatches: int = Field(default=1, gt=0)  # optimizer steps an update
     # Tokens of one forward and backward pass, counted as they are computed: a shared prompt once.
-    micro_batch_tokens: int = Field(default=16384, gt=0)
+    micro_batch_tokens: int = Field(default=4096, gt=0)
     min_samples: int = Field(default=2, gt=0)  # fewer usable samples wait in the buffer
     precision: Literal["float32", "bfloat16"] = "float32"
     activation_checkpointing: bool = False
