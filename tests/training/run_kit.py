@@ -54,9 +54,12 @@ class TinyForest:
     def __init__(self, config, agents, journal, judge=default_judge) -> None:
         self.config, self.agents, self.journal, self.judge = config, agents, journal, judge
         self.expansions = 0
+        self.reached = True
+        self._one_at_a_time = asyncio.Lock()
 
-    async def forest(self, jobs, on_node=None) -> list[TreeResult]:
-        return [await self._tree(tree_id, problem, on_node) for tree_id, problem in jobs]
+    async def tree(self, tree_id: str, problem: Problem, on_node=None) -> TreeResult:
+        async with self._one_at_a_time:
+            return await self._tree(tree_id, problem, on_node)
 
     async def _tree(self, tree_id: str, problem: Problem, on_node) -> TreeResult:
         async def expand(expansion, parent: Node | None, references) -> Node:
@@ -108,7 +111,7 @@ def config(**sections) -> RunConfig:
         "search": {"nodes": 6},
         "credit": {"shaping_gamma": 0.5},
         "learner": {"lr": 3e-3, "minibatches": 2, "schedule": "linear"},
-        "train": {"steps": 3, "trees_per_step": 3},
+        "train": {"steps": 3, "trees_per_step": 3, "keep_best": "off"},
     }
     for name, values in sections.items():
         base[name] = base.get(name, {}) | values if isinstance(values, dict) else values

@@ -24,10 +24,18 @@ def test_first_in_first_out_and_remainders_stay():
 def test_stale_samples_are_dropped_and_counted():
     buffer = SampleBuffer("p", 1)
     buffer.add(samples(2, version=0) + samples(3, version=1) + samples(1, version=2))
-    assert buffer.drop_stale(1) == 0
-    assert buffer.drop_stale(2) == 2
-    assert buffer.drop_stale(3) == 3
+    assert buffer.drop_stale(1) == []
+    assert [s.policy_version for s in buffer.drop_stale(2)] == [0, 0]
+    assert len(buffer.drop_stale(3)) == 3
     assert (len(buffer), buffer.dropped) == (1, 5)
+
+
+def test_the_oldest_of_too_many_give_way_and_are_counted():
+    buffer, rows = SampleBuffer("p", 1), samples(5)
+    buffer.add(rows)
+    assert buffer.keep_newest(7) == []
+    assert buffer.keep_newest(2) == rows[:3]
+    assert (buffer.take(), buffer.dropped) == (rows[3:], 3)
 
 
 def test_another_policy_is_refused_before_anything_is_added():

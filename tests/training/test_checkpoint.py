@@ -32,8 +32,11 @@ def state(name: str, model) -> PolicyState:
     return PolicyState(learner, SampleBuffer(name, 2), tokenizer("abc"), {"prompt_style": "micro"})
 
 
-def save(root, states, step, keep=2):
-    return save_checkpoint(root, states, step=step, cursor=10 * step, digest="d", keep=keep)
+def save(root, states, step, keep=2, best=None):
+    progress = {"begun": 10 * step}
+    return save_checkpoint(
+        root, states, step=step, progress=progress, digest="d", keep=keep, best=best
+    )
 
 
 def test_everything_comes_back(tmp_path):
@@ -46,7 +49,7 @@ def test_everything_comes_back(tmp_path):
     save(tmp_path, states, 7)
     drawn = torch.rand(3)
     found = latest_checkpoint(tmp_path)
-    assert (found.step, found.cursor, found.digest) == (7, 70, "d")
+    assert (found.step, found.progress, found.digest) == (7, {"begun": 70}, "d")
     again = {name: state(name, tiny_llama(seed=8)), "neox": state("neox", tiny_neox(seed=8))}
     for one, policy in again.items():
         restore_policy(found, one, policy)
@@ -70,11 +73,14 @@ def test_weights_are_a_hugging_face_directory(tmp_path):
     assert torch.equal(loaded.lm_head.weight, one.learner.model.lm_head.weight)
 
 
-def test_only_the_newest_are_kept(tmp_path):
+def test_only_the_newest_and_the_best_are_kept(tmp_path):
     one = {"p": state("p", tiny_llama())}
     for step in (1, 2, 3):
         save(tmp_path, one, step)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00002", "step-00003"]
+    for step in (4, 5):
+        save(tmp_path, one, step, keep=1, best=2)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00002", "step-00005"]
 
 
 @pytest.mark.parametrize("damage", ["marker", "cut", "flip", "missing", "garbage"])

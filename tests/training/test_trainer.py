@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import math
 import subprocess
@@ -27,7 +28,6 @@ from mars2.errors import (
 )
 from mars2.search.journal import read_journal
 from mars2.training.rundir import read_metrics
-from mars2.training.trainer import draw
 from mars2.types import Generation, Sampling
 
 POLICIES = ("llama", "neox")
@@ -73,7 +73,7 @@ async def test_a_run_trains_every_policy_and_writes_everything(tmp_path):
         "step-00003",
     ]
     trees = {e["tree"] for e in read_journal(out / "journal.jsonl") if "tree" in e}
-    assert all(t.startswith("step0000") for t in trees)
+    assert {t.partition("/")[0] for t in trees} == {f"{i:06d}" for i in range(len(trees))}
 
 
 async def test_final_weights_have_their_own_directory_and_their_own_tokenizer(tmp_path):
@@ -161,7 +161,7 @@ async def test_cancelling_leaves_a_run_that_resumes(tmp_path):
     out = tmp_path / "run"
 
     def cancel(node):
-        if node.tree_id.startswith("step00002"):
+        if node.tree_id.startswith("000004"):
             task.cancel()
 
     task = asyncio.create_task(run(out, on_node=cancel))
@@ -355,7 +355,7 @@ async def test_time_budget_stops_between_steps_and_can_be_resumed(tmp_path, monk
     result, _ = await run(tmp_path / "run", settings)
     assert (result.status, result.steps) == ("stopped", 0)
     assert manifest(tmp_path / "run")["stopped"] == "train.time_budget_s = 1.0"
-    clock = iter([0] * 10**4)
+    clock = itertools.repeat(0)
     result, _ = await run(tmp_path / "run", settings, resume=True)
     assert (result.status, result.steps) == ("finished", 3)
     assert manifest(tmp_path / "run")["stopped"] is None
@@ -364,7 +364,7 @@ async def test_time_budget_stops_between_steps_and_can_be_resumed(tmp_path, monk
 async def test_a_run_in_which_nothing_is_finite_ends_and_says_so(tmp_path, monkeypatch):
     agents = {"coder": team()["coder"]}
     monkeypatch.setattr("mars2.training.credit.STD_EPSILON", math.nan)
-    with pytest.raises(TrainingError, match="no policy has had a finite loss"):
+    with pytest.raises(TrainingError, match=r"(?s)no policy can learn.*llama: no update has had"):
         await run(tmp_path / "run", config(train={"steps": 4}), agents)
     assert manifest(tmp_path / "run")["status"] == "failed"
     line = (tmp_path / "run/metrics.jsonl").read_text().splitlines()[0]
@@ -380,13 +380,3 @@ async def test_the_loop_carries_an_asynchronous_hook(tmp_path):
 
     await run(tmp_path / "run", config(train={"steps": 2}), on_step=hook)
     assert steps == [(1, 2), (2, 2)]
-
-
-def test_problems_are_drawn_in_seeded_epochs():
-    some = problems(5)
-    drawn, cursor = draw(some, 0, 10, seed=1)
-    assert cursor == 10
-    assert {p.id for p in drawn[:5]} == {p.id for p in drawn[5:]} == {p.id for p in some}
-    assert drawn[:5] != drawn[5:]
-    assert draw(some, 3, 4, seed=1)[0] == drawn[3:7]
-    assert draw(some, 0, 10, seed=2)[0] != drawn

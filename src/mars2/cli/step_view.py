@@ -22,11 +22,8 @@ def step_line(metrics: dict[str, Any], steps: int) -> str:
     ]
     for name, policy in metrics["policies"].items():
         update = policy["update"]
-        learnt = (
-            f"{update['samples']} samples, kl {_n(update['kl'], 4)}"
-            if update
-            else "waits for samples"
-        )
+        waits = "learns no more" if policy.get("halted") else "waits for samples"
+        learnt = f"{update['samples']} samples, kl {_n(update['kl'], 4)}" if update else waits
         parts.append(f"{name} reward {_n(policy['reward'])} ({learnt})")
     seconds = metrics["seconds"]
     parts.append(f"{seconds['rollout'] + seconds['update']:.1f} s")
@@ -88,7 +85,8 @@ def _policy_cells(policy: Mapping[str, Any] | None) -> list[str]:
         return [""] * len(POLICY_COLUMNS)
     update = policy["update"]
     if update is None:
-        return [f"({policy['waiting']})", *["–"] * (len(POLICY_COLUMNS) - 1)]
+        waiting = "halted" if policy.get("halted") else f"({policy['waiting']})"
+        return [waiting, *["–"] * (len(POLICY_COLUMNS) - 1)]
     return [
         str(update["samples"]),
         _n(update["kl"], 4),

@@ -173,6 +173,7 @@ class Session:
                         self.output.log(f"taking part without learning: {', '.join(still)}")
                     if step:
                         self.output.log(f"resumed after step {step}")
+                    self._forget_later(run, step)
                     self._trackers = Trackers(
                         self.config.train.trackers,
                         run.path,
@@ -182,16 +183,17 @@ class Session:
                     )
                     await self._evaluate("before", 0, run, team, verifier)
 
-                async def on_step(report: StepReport) -> None:
+                async def on_step(report: StepReport) -> float | None:
                     self.output.log_table(
                         lambda: step_table(report.metrics, report.steps, policies),
                         step_line(report.metrics, report.steps),
                     )
                     self._track("metrics", report.metrics, report.step)
-                    every = self.config.train.eval_every
-                    if every and report.step % every == 0 and report.step < report.steps:
-                        label = f"step{report.step:05d}"
-                        await self._evaluate(label, report.step, report.run, team, verifier)
+                    every, last = self.config.train.eval_every, report.step == report.steps
+                    if not every or (report.step % every and not last):
+                        return None
+                    label = "after" if last else f"step{report.step:05d}"
+                    return await self._evaluate(label, report.step, report.run, team, verifier)
 
                 result = await train(
                     self.config,
@@ -206,12 +208,15 @@ class Session:
                         reward=self.config.credit.reward,
                         reward_tests=self.config.credit.reward_tests,
                         journal=journal,
+                        ordered=self.config.train.mode == "sync",
                     ),
                     resume=self.resume,
                     on_start=on_start,
                     on_step=on_step,
+                    say=self.output.log,
                 )
-                await self._evaluate("after", result.steps, result.run, team, verifier)
+                if "after" not in self._evaluated:
+                    await self._evaluate("after", result.steps, result.run, team, verifier)
         finally:
             if self._trackers is not None:
                 self._trackers.close()
@@ -222,11 +227,21 @@ class Session:
         if self._trackers is not None:
             self._trackers.log(kind, row, step)
 
+    def _forget_later(self, run: RunDir, step: int) -> None:
+        """Evaluations of weights that are about to be made anew."""
+        for path in (run.path / "eval").glob("*.json*"):
+            after = path.stem == "after" and step < self.config.train.steps
+            # A synchronous run makes the same weights again; their evaluation goes on.
+            later = path.stem > f"step{step:05d}" and path.stem.startswith("step")
+            if after or (later and self.config.train.mode == "async"):
+                path.unlink()
+
     async def _evaluate(
         self, label: str, step: int, run: RunDir, team: Team, verifier: AnyVerifier
-    ) -> None:
+    ) -> float | None:
+        """The agents' mean pass@1 on held-out problems, None if there are none."""
         if not self.heldout:
-            return
+            return None
         directory = run.path / "eval"
         with Journal.open(
             directory / f"{label}.jsonl", {"config_hash": self.config.digest()}
@@ -250,6 +265,7 @@ class Session:
         self._track("eval", summary, step)
         means = ", ".join(f"{n} {a['pass@1']:.3f}" for n, a in summary["agents"].items())
         self.output.log(f"held-out pass@1 {label}: {means}")
+        return summary["team"]["pass@1"]
 
     def _summary(self, result: EvalResult) -> dict[str, Any]:
         return result.summary(resamples=self.config.eval.bootstrap, seed=self.config.seed)
@@ -267,6 +283,8 @@ class Session:
             "status": result.status,
             "seed": self.config.seed,
             "final": {name: str(path) for name, path in result.final.items()},
+            "best": result.run.manifest.get("best"),
+            "halted": result.run.manifest.get("halted", {}),
             "seconds": round(seconds, 1),
             "run_dir": str(self.out),
         }
@@ -286,8 +304,12 @@ def show_report(output: Output, report: dict[str, Any], config: RunConfig) -> No
             f"training stopped after {report['steps']} of {steps} steps: "
             f"train.time_budget_s = {budget:g} was spent"
         )
+    for name, reason in report["halted"].items():
+        output.show(f"{name} stopped learning: {reason}")
     for name, path in report["final"].items():
         output.show(f"weights of {name}: {path}")
+    if best := report["best"]:
+        output.show(f"best kept step: {best['step']} ({best['measure']} {best['value']:.3f})")
     output.show(f"run: {report['run_dir']}  ({report['seconds']} s)")
 
 

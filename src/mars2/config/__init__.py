@@ -160,14 +160,26 @@ class LearnerConfig(Section):
 
 
 class TrainConfig(Section):
-    """The training loop."""
+    """The training loop (docs/training.md).
 
+    `mode` "sync": every step grows its trees with one version of each policy, then all learn.
+    "async": trees are always under way, and a policy learns as soon as its buffer holds a batch.
+    A step has ended when `trees_per_step` informative trees have come in, or all the replacements
+    that `refill_rounds` allows. "auto" keeps the best by held-out pass@1 where `eval_every` has it
+    measured, else by training reward.
+    """
+
+    mode: Literal["sync", "async"] = "sync"
     steps: int = Field(default=20, gt=0)
     trees_per_step: int = Field(default=16, gt=0)
-    refill_rounds: int = Field(default=1, ge=0)  # extra tree batches when too few are informative
+    refill_rounds: int = Field(default=1, ge=0)  # times trees_per_step: most replacements a step
+    curriculum: Literal["shuffle", "difficulty"] = "shuffle"
+    batch_samples: int | None = Field(default=None, gt=0)  # of an update; None: a step's worth
+    open_trees: int | None = Field(default=None, gt=0)  # async: under way; None: trees_per_step
     max_staleness: int = Field(default=2, ge=0)  # versions
     checkpoint_every: int = Field(default=1, gt=0)
     keep_checkpoints: int = Field(default=2, gt=0)
+    keep_best: Literal["auto", "heldout", "reward", "off"] = "auto"
     eval_every: int = Field(default=0, ge=0)  # 0: before and after only
     time_budget_s: float | None = Field(default=None, gt=0)
     trackers: list[Literal["tensorboard", "wandb", "trackio"]] = Field(default=[])
@@ -254,7 +266,14 @@ def load_config(
         raise ConfigError(_explain(error, path)) from None
 
 
-_FREE = ("checkpoint_every", "eval_every", "keep_checkpoints", "time_budget_s", "trackers")
+_FREE = (
+    "checkpoint_every",
+    "eval_every",
+    "keep_best",
+    "keep_checkpoints",
+    "time_budget_s",
+    "trackers",
+)
 
 
 def free_on_resume(config: RunConfig) -> list[str]:

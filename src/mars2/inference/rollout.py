@@ -9,6 +9,7 @@ from typing import Literal
 
 from mars2.agents.base import Agent
 from mars2.config import SearchConfig
+from mars2.errors import EndpointDownError, GenerationError
 from mars2.inference.guide import Guide
 from mars2.prompts import build_prompt, extract_program
 from mars2.search import make_strategy
@@ -52,6 +53,10 @@ class Rollout:
         budget: what all trees of this rollout may spend, see `mars2.search.make_budget`; by
             default `search.nodes` each.
         guide: what a reward model adds to rewards.
+
+    Attributes:
+        reached: True once any agent has answered. From then on an endpoint that is down ends one
+            node, in whatever tree; before, it ends the search that finds nobody else.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Rollout:
         self._limiter = limiter or Limiter(search.concurrency)
         self._budget = budget
         self._guide = guide
+        self.reached = False
 
     async def tree(
         self, tree_id: str, problem: Problem, on_node: OnNode | None = None
@@ -139,7 +145,13 @@ class Rollout:
                 error_feedback=self.search.error_feedback,
             )
             seed = derive(self.seed, tree_id, expansion.node_id)
-            generation = await agent.generate(prompt, seed=seed)
+            try:
+                generation = await agent.generate(prompt, seed=seed)
+            except EndpointDownError as error:
+                if self.reached:
+                    raise GenerationError(str(error)) from error
+                raise
+            self.reached = True
             code = extract_program(problem, generation.text)
             verdict = await self._judge(problem, code, f"{tree_id}#{expansion.node_id}")
             return Node(

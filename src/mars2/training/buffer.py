@@ -43,12 +43,19 @@ class SampleBuffer:
                 )
         self._samples.extend(new)
 
-    def drop_stale(self, version: int) -> int:
-        """Drop samples older than the bound at this version; how many went."""
-        kept = [s for s in self._samples if version - s.policy_version <= self.max_staleness]
-        gone = len(self._samples) - len(kept)
-        self._samples = deque(kept)
-        self.dropped += gone
+    def drop_stale(self, version: int) -> list[Sample]:
+        """Drop samples older than the bound at this version; returns them."""
+        limit = version - self.max_staleness
+        gone = [s for s in self._samples if s.policy_version < limit]
+        if gone:
+            self._samples = deque(s for s in self._samples if s.policy_version >= limit)
+            self.dropped += len(gone)
+        return gone
+
+    def keep_newest(self, count: int) -> list[Sample]:
+        """Drop the oldest of more than `count` samples; returns them."""
+        gone = [self._samples.popleft() for _ in range(max(0, len(self._samples) - count))]
+        self.dropped += len(gone)
         return gone
 
     def take(self, minimum: int = 1, maximum: int | None = None) -> list[Sample]:

@@ -2,7 +2,8 @@
 
     step-00012/
       COMPLETE                 written last: size and SHA-256 of every other file
-      state.json               step, problem cursor, digest of the settings, policies
+      state.json               step, digest of the settings, policies, and the loop's own state:
+                               trees begun and open, curriculum, length of the ledger, best step
       random.pt                torch's random state
       policies/NAME/weights/   Hugging Face directory: model and tokenizer of that policy alone
       policies/NAME/learner.pt optimizer and counters (schedule, version)
@@ -55,7 +56,7 @@ class Checkpoint:
 
     path: Path
     step: int
-    cursor: int
+    progress: dict[str, Any]
     digest: str
     policies: dict[str, str]  # policy name → directory name
 
@@ -65,11 +66,17 @@ def save_checkpoint(
     policies: Mapping[str, PolicyState],
     *,
     step: int,
-    cursor: int,
+    progress: dict[str, Any],
     digest: str,
     keep: int,
+    best: int | None = None,
 ) -> Path:
-    """Write step-NNNNN under `root`, then delete all but the newest `keep` complete ones."""
+    """Write step-NNNNN under `root`, then delete all complete ones but the newest `keep` and that
+    of step `best`.
+
+    Args:
+        progress: JSON values of the loop's own state.
+    """
     target = root / f"step-{step:05d}"
     with _staged(target) as stage:
         for name, state in policies.items():
@@ -79,13 +86,14 @@ def save_checkpoint(
             (folder / "buffer.jsonl").write_text(state.buffer.dumps(), encoding="utf-8")
         torch.save(torch.get_rng_state(), stage / "random.pt")
         names = {name: safe_name(name) for name in policies}
-        row = {"step": step, "cursor": cursor, "digest": digest, "policies": names}
+        row = {"step": step, "progress": progress, "digest": digest, "policies": names}
         (stage / "state.json").write_text(json.dumps(row, indent=2) + "\n", encoding="utf-8")
         marker = {str(p.relative_to(stage)): _fingerprint(p) for p in _files(stage)}
         (stage / _MARKER).write_text(json.dumps(marker, indent=2) + "\n", encoding="utf-8")
-    complete = [path for _, path in _steps(root) if (path / _MARKER).exists()]
-    for old in complete[keep:]:
-        shutil.rmtree(old)
+    complete = [(n, path) for n, path in _steps(root) if (path / _MARKER).exists()]
+    for number, old in complete[keep:]:
+        if number != best:
+            shutil.rmtree(old)
     return target
 
 

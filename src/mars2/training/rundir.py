@@ -4,6 +4,7 @@
     manifest.json    version, settings digest, problems digest, platform, seed, agents, status
     journal.jsonl    every ask, tell and fail of every tree
     metrics.jsonl    one line a step
+    updates.jsonl    which samples each update learned from, and which were dropped
     checkpoints/     step-NNNNN/
     final/POLICY/    weights and tokenizer of each policy at the end
 
