@@ -10,6 +10,8 @@ import argparse
 import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +120,21 @@ def config(**sections) -> RunConfig:
     return RunConfig.model_validate(base)
 
 
+def free(**sections) -> RunConfig:
+    """Settings of an asynchronous run."""
+    train = {"mode": "async", "steps": 4, "trees_per_step": 3, "batch_samples": 4, "open_trees": 4}
+    sections["train"] = train | sections.get("train", {})
+    return config(**sections)
+
+
+def program(out: Path, *options: str) -> int:
+    """Run this file as a process of its own; its exit code."""
+    here = Path(__file__)
+    return subprocess.run(
+        [sys.executable, str(here), str(out), *options], cwd=here.parent, timeout=300, check=False
+    ).returncode
+
+
 def team() -> dict[str, Agent]:
     """Two roles on a Llama and one on a GPT-NeoX with another tokenizer."""
     llama = policy("llama", tiny_llama(vocab=22))
@@ -169,6 +186,8 @@ if __name__ == "__main__":
     parser.add_argument("out", type=Path)
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--kill-at", type=int)
+    parser.add_argument("--mode", default="sync")
     arguments = parser.parse_args()
     hook = kill_at(arguments.kill_at) if arguments.kill_at else None
-    asyncio.run(run(arguments.out, resume=arguments.resume, on_node=hook))
+    settings = config() if arguments.mode == "sync" else free()
+    asyncio.run(run(arguments.out, settings, resume=arguments.resume, on_node=hook))

@@ -6,15 +6,13 @@ import asyncio
 import itertools
 import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import run_kit
 import torch
-from run_kit import config, problems, run, team
+from run_kit import config, problems, program, run, team
 from training_kit import tiny_llama, tiny_neox
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -103,13 +101,6 @@ async def test_reward_rises_on_a_task_that_can_be_learned(tmp_path):
     rows = read_metrics(tmp_path / "run/metrics.jsonl")
     rewards = [row["policies"]["llama"]["reward"] for row in rows]
     assert sum(rewards[-2:]) > sum(rewards[:2]) + 0.4
-
-
-def program(out: Path, *options: str) -> int:
-    here = Path(run_kit.__file__)
-    return subprocess.run(
-        [sys.executable, str(here), str(out), *options], cwd=here.parent, timeout=120, check=False
-    ).returncode
 
 
 @pytest.mark.parametrize(

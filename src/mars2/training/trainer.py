@@ -151,8 +151,8 @@ def _check(config: RunConfig, problems: Sequence[Problem]) -> None:
         raise ConfigError(f"train.batch_samples ({batch}) is below learner.min_samples ({least})")
     if config.train.mode == "async" and config.credit.scale_rewards == "batch":
         raise ConfigError(
-            'credit.scale_rewards = "batch" needs a batch of trees, which train.mode = "async" does '
-            'not have: trees get their credit one by one; use "group" or "none"'
+            'credit.scale_rewards = "batch" needs a batch of trees, but with train.mode = "async" '
+            'trees get their credit one by one; use "group" or "none"'
         )
 
 
