@@ -15,8 +15,8 @@ SPEC: {"model", "reference"?, "old"?: directories; "rollouts": [{"prompt_ids", "
 
 `model` are the weights that train. With `old`, generation and what TRL computes along with it
 happen under those weights instead. `advantage` replaces TRL's own, whose groups cannot span
-several policies. With "timed", each optimizer step waits for a line on stdin and answers with a
-JSON line: its CPU and wall seconds without generation, and the peak memory so far.
+several policies. With "timed", each optimizer step prints a JSON line: its CPU and wall seconds
+without generation, and the peak memory so far.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ os.environ.update(TRL_EXPERIMENTAL_SILENCE="1", HF_HUB_OFFLINE="1", TOKENIZERS_P
 
 import torch
 from datasets import Dataset
+from memory import peak_mb
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
@@ -154,14 +155,20 @@ class Recorder(TrainerCallback):
         losses.clear()
 
 
-class Turns(TrainerCallback):
-    """One optimizer step for each line on stdin, so that two sides can take turns."""
+class Timer(TrainerCallback):
+    """CPU and wall seconds of an optimizer step without generation, and the peak memory."""
 
     trainer: FrozenTrainer
 
+    def on_train_begin(self, args, state, control, model=None, optimizer=None, **kwargs):
+        """The optimizer's state as in every step but the first; no weight changes."""
+        for p in model.parameters():
+            p.grad = torch.zeros_like(p) if p.requires_grad else None
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
     def on_step_begin(self, args, state, control, **kwargs):
         self.trainer.spent = [0.0, 0.0]
-        sys.stdin.readline()
         self.started = time.process_time(), time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs):
@@ -171,12 +178,6 @@ class Turns(TrainerCallback):
         self.trainer.losses.clear()
         row = {"cpu": cpu, "wall": wall, "loss": loss, "peak_mb": peak_mb()}
         print(json.dumps(row), flush=True)
-
-
-def peak_mb() -> float:
-    """The most resident memory this process ever had, MiB."""
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x)
-    return int(line.split()[1]) / 1024
 
 
 def train(spec: dict[str, Any], case: dict[str, Any], callback: Any, scratch: str) -> FrozenTrainer:
@@ -212,7 +213,7 @@ def main() -> None:
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as scratch:
         for case in spec["cases"]:
-            recorder = Turns() if spec.get("timed") else Recorder()
+            recorder = Timer() if spec.get("timed") else Recorder()
             trainer = train(spec, case, recorder, scratch)
             if not spec.get("timed"):
                 weights = {k: v.clone() for k, v in trainer.model.state_dict().items()}
