@@ -22,9 +22,10 @@ from mars2.search.journal import read_journal
 from mars2.training.buffer import SampleBuffer
 from mars2.training.checkpoint import latest_checkpoint
 from mars2.training.clock import PhaseClock
+from mars2.training.curriculum import Curriculum
 from mars2.training.growth import Growth, Job
 from mars2.training.learner import Learner
-from mars2.training.ledger import read_ledger
+from mars2.training.ledger import Ledger, read_ledger
 from mars2.training.loop import Loop
 from mars2.training.rundir import read_metrics
 from mars2.types import Generation, Sampling
@@ -279,6 +280,26 @@ async def test_nobody_reached_ends_the_run_and_somebody_does_not(tmp_path):
         changed.clear()
         await asyncio.wait_for(changed.wait(), 5)
     assert isinstance(growth.error, EndpointDownError)
+
+
+@pytest.mark.parametrize("what", ["Curriculum.pick", "Ledger.write"])
+async def test_a_defect_nobody_waits_for_ends_the_run(tmp_path, monkeypatch, what):
+    """In a callback or a learner's task: the run must not stand still."""
+    name, method = what.split(".")
+    kind = {"Curriculum": Curriculum, "Ledger": Ledger}[name]
+    whole, calls = getattr(kind, method), []
+
+    def broken(self, *args, **kwargs):
+        calls.append(1)
+        if len(calls) == 6 or (name == "Ledger" and len(calls) > 1):
+            raise OSError("the disk is full")
+        return whole(self, *args, **kwargs)
+
+    monkeypatch.setattr(kind, method, broken)
+    with pytest.raises(OSError, match="the disk is full"):
+        await asyncio.wait_for(run(tmp_path / "run", free()), 300)
+    assert manifest(tmp_path / "run")["status"] == "failed"
+    assert len(asyncio.all_tasks()) == 1
 
 
 async def test_cancelling_an_asynchronous_run_leaves_one_that_resumes(tmp_path):

@@ -114,6 +114,7 @@ class Loop:
                 gate,
                 freed=self._start_trees,
                 halted=self._policy_halted,
+                failed=self._fail,
             )
             for name, state in states.items()
         }
@@ -310,7 +311,10 @@ class Loop:
         return Job(_number(tree_id), tree_id, self.problems[tree_id.partition("/")[2]])
 
     def _tree_ended(self) -> None:
-        self._start_trees()
+        try:
+            self._start_trees()
+        except Exception as error:  # nobody awaits this call
+            self._fail(error)
         self._changed.set()
 
     # ------------------------------------------------------------------ what goes wrong
@@ -324,11 +328,16 @@ class Loop:
         self._say(f"policy {name} learns no more ({reason}); it goes on with its last weights")
         if len(halted) == len(self.runners):
             reasons = "\n  ".join(f"{n}: {why}" for n, why in halted.items())
-            self._error = self._error or TrainingError(
-                "no policy can learn any more; lower learner.lr and start from the last good "
-                f"weights\n  {reasons}"
+            self._fail(
+                TrainingError(
+                    "no policy can learn any more; lower learner.lr and start from the last good "
+                    f"weights\n  {reasons}"
+                )
             )
-            self._changed.set()
+
+    def _fail(self, error: Exception) -> None:
+        self._error = self._error or error
+        self._changed.set()
 
     def _raise_error(self) -> None:
         error = self._error or self._growth.error

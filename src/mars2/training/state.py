@@ -107,6 +107,7 @@ class PolicyRunner:
         gate: held during an update, where learners share the memory of one accelerator.
         freed: called after each update, when samples have left the buffer.
         halted: called with (policy, reason) when the policy will learn no more.
+        failed: called with what no policy is to blame for: a disk that is full.
 
     Attributes:
         lock: held while weights, optimizer or buffer change.
@@ -124,6 +125,7 @@ class PolicyRunner:
         gate: asyncio.Semaphore,
         freed: Callable[[], None],
         halted: Callable[[str, str], None],
+        failed: Callable[[Exception], None],
     ) -> None:
         self.name = name
         self.state = state
@@ -136,6 +138,7 @@ class PolicyRunner:
         self._gate = gate
         self._freed = freed
         self._halted = halted
+        self._failed = failed
         self._task: asyncio.Task[None] | None = None
         self._reset()
 
@@ -167,6 +170,12 @@ class PolicyRunner:
         waiting = self._task is not None and not self._task.done()
         if not waiting and self.reason is None and len(self.state.buffer) >= self.size.minimum:
             self._task = asyncio.create_task(self.turn(), name=f"learner of {self.name}")
+            self._task.add_done_callback(self._turn_ended)
+
+    def _turn_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._failed(error)
 
     async def stop(self) -> None:
         """End the task; an update that runs in its thread is not waited for, nor counted."""
