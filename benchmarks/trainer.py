@@ -268,11 +268,15 @@ def main() -> None:
     parser.add_argument("--trl-batches", type=int, nargs="+", default=list(TRL_BATCHES))
     parser.add_argument("--trl-checkpointing", action="store_true", help="TRL's default")
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--shapes", action="store_true", help="print the shapes only")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
         print(json.dumps(our_side(json.loads(options.side))))
+        return
+    if options.shapes:
+        print(json.dumps(shapes(batch(options.source, options.trees), options.micro_batch_tokens)))
         return
     result = run(options)
     print(json.dumps(result) if options.json else table(result))
