@@ -46,6 +46,10 @@ AGENT = "agents=[{name='a', spec='micro:lark', max_tokens=64}]"
             "kl_beta is 0 and no KL is trained: set objective.kl_beta above 0",
         ),
         (
+            ["credit.scale_rewards=batch", "train.mode=async"],
+            'no batch: set one to "group" or the other to "sync"',
+        ),
+        (
             ["objective.loss_type=dapo"],
             "unknown key 'objective.loss_type'; here it is objective.normalisation",
         ),

@@ -218,6 +218,15 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _batch_is_a_batch(self) -> RunConfig:
+        if self.credit.scale_rewards == "batch" and self.train.mode == "async":
+            raise ValueError(
+                'credit.scale_rewards is "batch", but with train.mode = "async" trees are credited '
+                'one by one and there is no batch: set one to "group" or the other to "sync"'
+            )
+        return self
+
+    @model_validator(mode="after")
     def _overlong_can_happen(self) -> RunConfig:
         spans = []
         for agent in self.agents:

@@ -1,0 +1,8 @@
+"""No test depends on the clock: on a busy machine an example of hypothesis takes what it takes."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+settings.register_profile("mars2", deadline=None)
+settings.load_profile("mars2")
