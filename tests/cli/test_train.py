@@ -40,6 +40,12 @@ def test_quickstart_json_has_the_promised_shape(mars2, tmp_path: Path) -> None:
         assert (tmp_path / "run" / "final" / policy / "model.safetensors").exists()
     for name in ("config.json", "manifest.json", "journal.jsonl", "metrics.jsonl", "report.json"):
         assert (tmp_path / "run" / name).exists()
+    seen = mars2("report", "run", "--json", "--no-figures")
+    assert seen.code == 0, seen.err
+    (run,) = json.loads(seen.out)["runs"]
+    assert run["notes"] == []
+    assert run["rise"]["mean"] == pytest.approx(report["rise"]["mean"])
+    assert run["rise"]["ci95"] == pytest.approx(report["rise"]["ci95"])
 
 
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])

@@ -53,7 +53,9 @@ def row(step: int, rewards: dict[str, float], policies: dict[str, str]) -> dict[
                 "stale": 0,
                 "waiting": 0,
                 "staleness": {"mean": 0.0, "max": 0, "dropped": 0},
-                "update": update() if step % 2 else None,
+                "update": update(kl=step / 100, loss=0.1 / step, grad_norm=0.2 + step / 10)
+                if step % 2
+                else None,
             }
             for p in dict.fromkeys(policies.values())
         },
@@ -65,14 +67,14 @@ def row(step: int, rewards: dict[str, float], policies: dict[str, str]) -> dict[
             "pass_rate": mean,
             "pass_rate_generate": mean,
             "pass_rate_refine": None,
-            "size": 8.0,
+            "size": 8.0 + step % 3,
             "depth": 2.0,
             "root_width": 4.0,
             "informative_share": 1.0,
         },
         "throughput": {
             "generated_tokens": 320,
-            "generated_tokens_per_second": 100.0,
+            "generated_tokens_per_second": 100.0 + step,
             "trained_tokens": 240,
             "trained_tokens_per_second": 200.0,
         },

@@ -53,13 +53,21 @@ def test_one_evaluation_is_no_curve(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_always_zero_is_said_and_not_drawn(tmp_path: Path) -> None:
+def test_what_never_changes_is_said_and_not_drawn(tmp_path: Path) -> None:
     found = figures(write_run(tmp_path / "run"))
     titles = [p.title for p in found["optimisation"].panels]
-    assert "Clip fraction" in found["optimisation"].zero
-    assert "Clip fraction" not in titles
-    assert {"KL to the reference", "Corrections at the cap"} <= set(titles)
-    assert "Entropy" not in titles + found["optimisation"].zero  # never computed
+    constant = found["optimisation"].constant
+    assert constant["Clip fraction"] == 0
+    assert constant["Corrections at the cap"] == 0.25
+    assert "Rollout correction" in titles  # its mean and its maximum differ
+    assert not set(constant) & set(titles)
+    assert "Entropy" not in [*titles, *constant]  # never computed
+
+
+def test_one_step_is_drawn_though_nothing_changes_yet(tmp_path: Path) -> None:
+    (_, optimisation, *_) = figures(write_run(tmp_path / "run", steps=1)).values()
+    assert optimisation.constant == {}
+    assert "Clip fraction" in [p.title for p in optimisation.panels]
 
 
 def test_policies_bear_the_name_of_their_only_agent(tmp_path: Path) -> None:
@@ -113,8 +121,8 @@ def test_lines_of_an_older_version_draw_what_they_have(tmp_path: Path) -> None:
         {
             "step": s,
             "policies": {"lark": {"reward": 0.5, "update": None}},
-            "agents": {"lark": {"nodes": 3, "reward": 0.5}},
-            "trees": {"pass_rate": 0.5},
+            "agents": {"lark": {"nodes": 3 + s, "reward": s / 4}},
+            "trees": {"pass_rate": s / 8},
             "seconds": {"rollout": 1.0, "update": 2.0, "checkpoint": 0.0},
         }
         for s in (1, 2)

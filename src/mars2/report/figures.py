@@ -91,7 +91,7 @@ def _draw(figure: Figure, names: Sequence[str], theme: Theme) -> Any:
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    columns = min(len(figure.panels), 4 if len(figure.panels) in (4, 7, 8) else 3)
+    columns = min(len(figure.panels), figure.columns)
     rows = math.ceil(len(figure.panels) / columns)
     entries = [n for n in names if any(x.who == n for p in figure.panels for x in p.lines)]
     cell = (LEFT + AXES[0] + RIGHT, ABOVE + AXES[1] + BELOW)
@@ -142,6 +142,7 @@ def _settings(theme: Theme) -> dict[str, Any]:
         "font.family": "DejaVu Sans",
         "font.size": 8,
         "text.color": theme.ink,
+        "axes.facecolor": "none",
         "axes.edgecolor": theme.quiet,
         "axes.labelcolor": theme.quiet,
         "axes.titlesize": 8.5,
@@ -195,7 +196,7 @@ def _panel(axes: Any, panel: Panel, names: Sequence[str], theme: Theme) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     axes.margins(x=0.03)
     _limits(axes, panel)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.4g}".replace("-", "−"))
+    axes.yaxis.set_major_formatter(lambda value, _: _tick(value))
     parts = {x.part: x.style for x in panel.lines if x.part}
     if parts:
         axes.legend(
@@ -206,6 +207,15 @@ def _panel(axes: Any, panel: Panel, names: Sequence[str], theme: Theme) -> None:
             fontsize=7,
             labelcolor=theme.quiet,
         )
+
+
+def _tick(value: float) -> str:
+    """As short as it is exact: 0.25, −2, 1.5e−4."""
+    text = f"{value:.4g}"
+    if 0 < abs(value) < 1e-3:
+        digits, power = f"{value:.2e}".split("e")
+        text = f"{float(digits):g}e{int(power)}"
+    return text.replace("-", "−")
 
 
 def _limits(axes: Any, panel: Panel) -> None:

@@ -50,13 +50,14 @@ class Panel:
 class Figure:
     """Panels of one subject; `name` is that of its files.
 
-    `zero`: titles of the metrics that were 0 at every step, which need no panel.
+    `constant`: metrics that were the same at every step, which need no panel: title → value.
     """
 
     name: str
     title: str
-    panels: list[Panel] = field(default_factory=list)
-    zero: list[str] = field(default_factory=list)
+    panels: list[Panel]
+    constant: dict[str, float] = field(default_factory=dict)
+    columns: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,11 +224,21 @@ def build_figures(groups: Sequence[Group]) -> list[Figure]:
         panels = [p for m in metrics for p in _metric_panels(groups, m)]
         if name == "learning":
             panels = _evaluation_panels(groups) + panels
-        zero = [p.title for p in panels if not any(any(x.curve.values) for x in p.lines)]
-        panels = [p for p in panels if p.title not in zero]
+        constant = {p.title: v for p in panels if (v := _constant(p)) is not None}
+        panels = [p for p in panels if p.title not in constant]
+        columns = 4 if len(groups) > 1 and len(_members(groups, "agent")) in (2, 4) else 3
         if panels:
-            figures.append(Figure(name, title, panels, zero))
+            figures.append(Figure(name, title, panels, constant, columns))
     return figures
+
+
+def _constant(panel: Panel) -> float | None:
+    """The value that all lines have at all of several steps, or None. Evaluations are drawn."""
+    values = [v for x in panel.lines for v in x.curve.values]
+    if any(x.marks for x in panel.lines) or all(len(x.curve.steps) == 1 for x in panel.lines):
+        return None
+    largest = max(map(abs, values))
+    return values[0] if max(values) - min(values) <= 1e-4 * largest else None
 
 
 def colours_of(groups: Sequence[Group]) -> list[str]:

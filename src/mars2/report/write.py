@@ -72,11 +72,12 @@ def markdown(report: Report, *, drawn: bool) -> str:
 
 
 def _figure(figure: Figure) -> str:
-    zero = f"\n\nAlways 0: {', '.join(figure.zero)}." if figure.zero else ""
+    values = ", ".join(f"{_escaped(k)} {v:.4g}" for k, v in figure.constant.items())
+    constant = f"\n\nThe same at every step: {values}." if values else ""
     return (
         f"## {figure.title}\n\n<picture>\n"
         f'<source media="(prefers-color-scheme: dark)" srcset="figures/{figure.name}-dark.svg">\n'
-        f'<img src="figures/{figure.name}.svg" alt="{_described(figure)}">\n</picture>{zero}'
+        f'<img src="figures/{figure.name}.svg" alt="{_described(figure)}">\n</picture>{constant}'
     )
 
 
