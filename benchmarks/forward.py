@@ -6,7 +6,8 @@ one forward and backward pass over all samples in micro-batches of equal budget:
     plain      batches padded to their longest sample
     packed     one stream without padding
     shared     the same, beginnings that samples share computed once
-    + again    with activation checkpointing
+    + light    matrix products and attention kept, the rest of each layer computed again
+    + again    each layer computed again (activation checkpointing)
     + bf16     with bfloat16 autocast
 
 Every way runs in a process of its own. Ratios compare with `plain` of the same table; the seconds
@@ -39,7 +40,15 @@ from mars2.training.forward import Abilities, abilities, micro_batches
 from mars2.training.packing import MIN_SHARED, packed_batches
 from mars2.training.sample import Sample
 
-WAYS = ("plain", "packed", "shared", "shared + again", "shared + bf16", "shared + again + bf16")
+WAYS = (
+    "plain",
+    "packed",
+    "shared",
+    "shared + light",
+    "shared + again",
+    "shared + bf16",
+    "shared + again + bf16",
+)
 SHAPES = [(256, 4, 64), (256, 4, 256), (384, 8, 64), (384, 8, 128), (384, 8, 256)]
 
 
@@ -95,8 +104,8 @@ def measure(way: str, name: str, rows: list[Sample], budget: int, layers: int, r
     if way == "plain":
         model.set_attn_implementation("sdpa")
         can = Abilities(packs=False, splits=True)
-    if "again" in way:
-        checkpoint_layers(model)
+    if "again" in way or "light" in way:
+        checkpoint_layers(model, light="light" in way)
     shared = MIN_SHARED if "shared" in way else 1 << 30
     groups = (
         packed_batches(rows, budget, shared) if can.packs else list(micro_batches(rows, budget))

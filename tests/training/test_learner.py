@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 from training_kit import samples, tiny_llama, tiny_neox
 
 from mars2.config import LearnerConfig, ObjectiveConfig
@@ -150,26 +152,42 @@ def test_one_bad_micro_batch_leaves_weights_and_optimizer_untouched(where):
 
 
 @pytest.mark.parametrize("model", [tiny_llama, tiny_neox])
-def test_activation_checkpointing_changes_nothing(model):
-    one = learner(model=model(), minibatches=2)
-    two = learner(model=model(), minibatches=2, activation_checkpointing=True)
+@pytest.mark.parametrize("how", [True, "light"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_activation_checkpointing_changes_nothing(model, how, precision):
+    one = learner(model=model(), minibatches=2, precision=precision)
+    two = learner(model=model(), minibatches=2, precision=precision, activation_checkpointing=how)
     rows = samples(6)
     metrics = [x.update(rows) for x in (one, two)]
     torch.testing.assert_close(flat(one.model), flat(two.model), rtol=1e-5, atol=1e-6)
     assert metrics[0].loss == pytest.approx(metrics[1].loss, abs=1e-6)
 
 
-def test_checkpointed_layers_are_computed_again(monkeypatch):
-    one = learner(activation_checkpointing=True)
-    abilities(one.model)
-    calls = []
-    layers = one.model.base_model.layers
-    forward = type(layers[0].mlp).forward
-    monkeypatch.setattr(
-        type(layers[0].mlp), "forward", lambda self, x: calls.append(1) or forward(self, x)
-    )
-    one.update(samples(3))
-    assert len(calls) == 2 * len(layers)
+class Counted(TorchDispatchMode):
+    """How often each operation ran."""
+
+    def __init__(self):
+        super().__init__()
+        self.counts = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.counts[func] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_what_is_computed_again():
+    """Everything in a layer, or all but its matrix products and attention."""
+    costly = torch.ops.aten.mm.default
+    cheap = torch.ops.aten.silu.default
+    counts = {}
+    for how in (False, "light", True):
+        one = learner(activation_checkpointing=how)
+        abilities(one.model)
+        with Counted() as counted:
+            one.update(samples(3))
+        counts[how] = counted.counts
+    assert counts["light"][cheap] == counts[True][cheap] == 2 * counts[False][cheap] > 0
+    assert counts["light"][costly] == counts[False][costly] < counts[True][costly]
 
 
 def test_bfloat16_keeps_float32_weights_gradients_and_moments(monkeypatch):

@@ -80,6 +80,7 @@ def agree(model, rows, weights):
 
 @pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=15, deadline=None)
+@settings(deadline=None)
 @given(rows=trees)
 def test_packed_is_plain_in_log_probs_and_gradients(name, rows):
     model = _model(name)
@@ -105,6 +106,7 @@ def test_the_micro_models_pack(name):
     agree(model, rows, [1.0, -1.0, 0.5, 0.3, -0.7])
 
 
+@settings(deadline=None)
 @given(rows=trees, min_shared=st.sampled_from([1, 3, 10**6]))
 def test_a_layout_gives_every_output_token_its_own_beginning(rows, min_shared):
     layout = pack(rows, min_shared)
@@ -126,6 +128,7 @@ def test_a_layout_gives_every_output_token_its_own_beginning(rows, min_shared):
         assert len(places) == len(s.token_ids)
 
 
+@settings(deadline=None)
 @given(rows=trees)
 def test_nothing_is_computed_twice(rows):
     """With no least length the stream is the trie: one token for each different beginning."""
@@ -146,6 +149,7 @@ def test_siblings_share_their_prompt_and_short_beginnings_are_repeated():
     assert len(pack(apart).tokens) == 4 * (4 + 9)
 
 
+@settings(deadline=None)
 @given(rows=trees, limit=st.integers(1, 200))
 def test_batches_cover_everything_once_within_the_limit(rows, limit):
     groups = packed_batches(rows, limit)

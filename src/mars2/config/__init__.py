@@ -139,8 +139,9 @@ class LearnerConfig(Section):
 
     `precision` "bfloat16": matrix products in bfloat16 (autocast); weights, gradients and optimizer
     stay float32. `activation_checkpointing` computes every layer again in the backward pass instead
-    of keeping what it computed. `lora_rank` above 0 trains low-rank adapters (arXiv 2106.09685) on
-    the layers named in `lora_targets` instead of all weights, scaled by lora_alpha / lora_rank.
+    of keeping what it computed; "light" keeps matrix products and attention. `lora_rank` above 0
+    trains low-rank adapters (arXiv 2106.09685) on the layers named in `lora_targets` instead of all
+    weights, scaled by lora_alpha / lora_rank.
     """
 
     lr: float = Field(default=1e-6, gt=0)
@@ -153,7 +154,7 @@ class LearnerConfig(Section):
     micro_batch_tokens: int = Field(default=4096, gt=0)
     min_samples: int = Field(default=2, gt=0)  # fewer usable samples wait in the buffer
     precision: Literal["float32", "bfloat16"] = "float32"
-    activation_checkpointing: bool = False
+    activation_checkpointing: bool | Literal["light"] = False
     lora_rank: int = Field(default=0, ge=0)
     lora_alpha: float = Field(default=32.0, gt=0)
     lora_targets: Literal["all-linear"] | list[str] = "all-linear"

@@ -95,7 +95,7 @@ class Learner:
         elif objective.needs_reference:
             self.reference = copy.deepcopy(model).requires_grad_(False)
         if config.activation_checkpointing:
-            checkpoint_layers(model)
+            checkpoint_layers(model, light=config.activation_checkpointing == "light")
         self.config = config
         self.objective = objective
         self.total_steps = total_steps
