@@ -80,7 +80,6 @@ def agree(model, rows, weights):
 
 @pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=15, deadline=None)
-@settings(deadline=None)
 @given(rows=trees)
 def test_packed_is_plain_in_log_probs_and_gradients(name, rows):
     model = _model(name)
