@@ -29,7 +29,6 @@ import argparse
 import copy
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -242,7 +241,7 @@ def execute(jobs: Sequence[Job], options: argparse.Namespace) -> None:
 
 
 def call(argv: Sequence[str], log: IO[str], until: Path | None) -> None:
-    """Run a command to its end, or interrupt it once `until` exists.
+    """Run a command to its end, or end it once `until` exists.
 
     Raises:
         CalledProcessError: it failed.
@@ -251,7 +250,7 @@ def call(argv: Sequence[str], log: IO[str], until: Path | None) -> None:
     with subprocess.Popen(argv, stdout=log, stderr=log, env=env) as process:
         while until is not None and process.poll() is None:
             if until.exists():
-                process.send_signal(signal.SIGINT)
+                process.terminate()  # SIGINT is ignored by jobs of a shell in the background
                 process.wait()
                 return
             time.sleep(1)
