@@ -1,16 +1,22 @@
+import copy
 import json
+import pickle
+from dataclasses import FrozenInstanceError, asdict, replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mars2.errors import ResumeError
+from mars2.search import codec
 from mars2.search.codec import (
     expansion_from_json,
     expansion_to_json,
     node_from_json,
     node_to_json,
+    stored_node,
 )
-from mars2.search.journal import _decode, _encode
+from mars2.search.lines import decode, encode
 from mars2.types import (
     Expansion,
     Generation,
@@ -73,13 +79,20 @@ nodes = st.builds(
 )
 
 
+def later(node, line):
+    """It, to be decoded when looked at."""
+    e = Expansion(node.node_id, node.parent_id, node.depth, node.agent, node.action)
+    return stored_node(node.tree_id, e, node.reward, line)
+
+
 @settings(max_examples=150, deadline=None)
 @given(nodes)
 def test_round_trip_is_exact(node):
-    line = _encode(node_to_json(node))
+    line = encode(node_to_json(node))
     assert line.find(b"\n") == len(line) - 1
-    assert _decode(line) == json.loads(line)
-    back = node_from_json(_decode(line))
+    assert decode(line) == json.loads(line)
+    back = node_from_json(decode(line))
+    assert later(node, line) == back
     assert back == node
     assert type(back.generation.logprobs) is type(node.generation.logprobs)
 
@@ -90,22 +103,57 @@ def test_expansion_round_trip(parent, action, references):
     assert expansion_from_json({"event": "ask", **expansion_to_json(e)}) == e
 
 
+def make_node(**changes):
+    verdict = Verdict(status=Status.NO_CODE, passed=0, total=1)
+    prompt = (Message("user", "x"),)
+    node = Node("t", 1, None, 1, "ann", "generate", prompt, Generation("y"), None, verdict, 0.5)
+    return replace(node, **changes)
+
+
+def stored(node):
+    return later(node, encode(node_to_json(node)))
+
+
+def test_a_stored_node_is_decoded_when_its_texts_are_looked_at(monkeypatch):
+    decoded = []
+    monkeypatch.setattr(codec, "decode", lambda text: decoded.append(1) or decode(text))
+    node, whole = stored(make_node()), make_node()
+    assert isinstance(node, Node)
+    assert (node.tree_id, node.node_id, node.reward) == ("t", 1, 0.5)
+    assert not decoded
+    for name in ("prompt", "generation", "code", "verdict", "prompt"):
+        assert getattr(node, name) == getattr(whole, name)
+    assert decoded == [1]
+    assert not hasattr(node, "anything")
+    with pytest.raises(FrozenInstanceError):
+        node.code = "x"
+
+
+def test_a_stored_node_is_as_good_as_a_whole_one():
+    whole = make_node(code="print()")
+    assert stored(whole) == whole
+    assert whole == stored(whole)
+    assert [whole, stored(whole)] == [stored(whole), whole]
+    for changes in ({"code": "x"}, {"reward": 1.0}, {"node_id": 2}):
+        assert stored(whole) != make_node(**{"code": "print()"} | changes)
+        assert make_node(**{"code": "print()"} | changes) != stored(whole)
+    assert stored(whole) != "a node"
+    assert replace(stored(whole), reward=1.0) == replace(whole, reward=1.0)
+    assert asdict(stored(whole)) == asdict(whole)
+    assert copy.copy(stored(whole)) == pickle.loads(pickle.dumps(stored(whole))) == whole
+    assert "print()" in repr(stored(whole))
+
+
+def test_a_stored_node_that_cannot_be_decoded_says_so():
+    data = node_to_json(make_node())
+    del data["verdict"]
+    with pytest.raises(ResumeError, match=r"node 1 of tree 't' cannot be read.*verdict"):
+        _ = later(make_node(), encode(data)).code
+
+
 @pytest.mark.parametrize("damage", ["generation", "verdict", "prompt", "reward"])
 def test_a_missing_part_is_an_error(damage):
-    node = Node(
-        "t",
-        1,
-        None,
-        1,
-        "ann",
-        "generate",
-        (Message("user", "x"),),
-        Generation("y"),
-        None,
-        Verdict(status=Status.NO_CODE, passed=0, total=1),
-        0.0,
-    )
-    data = node_to_json(node)
+    data = node_to_json(make_node())
     del data[damage]
     with pytest.raises((KeyError, TypeError)):
         node_from_json(data)

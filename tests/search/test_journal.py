@@ -63,8 +63,8 @@ def test_adjacent_lines_are_read_together(tmp_path, monkeypatch, chunk):
             told[tree_id].append(i)
             journal.tree(tree_id).tell(make_node(tree_id, expansion(i), 0.5))
         for tree_id, ids in told.items():
-            events = list(journal.tree(tree_id).numbered_events())
-            assert [e["node"]["node_id"] for _, e in events] == ids
+            events = list(journal.tree(tree_id).replay())
+            assert [e["node_id"] for _, e in events] == ids
             assert [where.split()[-1] for where, _ in events] == [str(i + 1) for i in ids]
 
 
@@ -153,17 +153,57 @@ def test_damage_in_the_middle_names_file_and_line(tmp_path, damage):
     assert path.read_bytes() == b"".join(lines)
 
 
-def test_damage_within_a_node_names_file_and_line(tmp_path):
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'"reward":', b'"reward";'),
+        (b"attempt 1", b"attempt 2"),
+        (b'"node_id":1', b'"node_id":2'),
+        (b'"usage":[2,2]', b'"usage":[9,2]'),
+        (b',"crc":', b',"crc":1'),
+    ],
+)
+def test_damage_within_a_node_names_file_and_line(tmp_path, old, new):
     path = tmp_path / "j.jsonl"
     write_two_trees(path)
     lines = path.read_bytes().splitlines(keepends=True)
-    lines[4] = lines[4].replace(b'"reward":', b'"reward";')
+    assert old in lines[4]
+    lines[4] = lines[4].replace(old, new, 1)
     path.write_bytes(b"".join(lines))
     with Journal.open(path, HEADER) as journal:
         assert len(list(journal.tree("t").events())) == 4
-        with pytest.raises(ResumeError, match="line 5") as caught:
-            list(journal.tree("u").events())
-    assert str(path) in str(caught.value)
+        u = journal.tree("u")
+        for reader in (u.events, u.replay, lambda: read_journal(path)):
+            with pytest.raises(ResumeError, match="line 5: the line does not match its") as caught:
+                list(reader())
+            assert str(path) in str(caught.value)
+    # As the last line it is one that the disk did not take whole.
+    path.write_bytes(b"".join(lines[:5]))
+    with Journal.open(path, HEADER) as journal:
+        assert names(journal.tree("u").events()) == [("ask", 1)]
+
+
+def test_a_replay_leaves_nodes_that_have_a_checksum_as_they_are_written(tmp_path):
+    path = tmp_path / "j.jsonl"
+    write_two_trees(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    node = make_node("u", expansion(1), 0.5)
+    with Journal.open(path, HEADER) as journal:
+        _, (where, event) = journal.tree("u").replay()
+    assert where == f"{path}, line 5"
+    written = event.pop("node")
+    assert isinstance(written, bytes)
+    assert node_from_json(json.loads(written)) == node
+    assert event == {
+        **{"event": "tell", "tree": "u", "seconds": 0.0},
+        **{"node_id": 1, "reward": 0.5, "usage": [2, 2]},
+    }
+    # Written in another way, it is read as any other line.
+    lines[4] = json.dumps(json.loads(lines[4])).encode() + b"\n"
+    path.write_bytes(b"".join(lines))
+    with Journal.open(path, HEADER) as journal:
+        _, (_, event) = journal.tree("u").replay()
+    assert node_from_json(event["node"]) == node
 
 
 @pytest.mark.parametrize("tree_id", ['a "quoted" \\ id', "é\n\u2028", "", "\\", '","node_id":'])
@@ -213,9 +253,9 @@ def test_every_event_is_read_at_a_glance_and_holds_what_was_given(tmp_path, monk
         t.cancel(5, 7.0)
     # None of them needs to be parsed to find its tree (the last line is, as it may be torn).
     parsed = []
-    real = journal_module._parse
+    real = journal_module.parse
     monkeypatch.setattr(
-        journal_module, "_parse", lambda *a, **k: parsed.append(a[2]) or real(*a, **k)
+        journal_module, "parse", lambda *a, **k: parsed.append(a[2]) or real(*a, **k)
     )
     with Journal.open(path, HEADER) as journal:
         assert parsed == [1, 8]

@@ -9,7 +9,7 @@ from search_helpers import FakeExpand, grow, slower, strategy, uneven
 
 from mars2.config import SearchConfig
 from mars2.errors import GenerationError, ResumeError
-from mars2.search import Journal, derive, make_strategy, read_journal
+from mars2.search import Journal, codec, derive, make_strategy, read_journal
 
 MODES = pytest.mark.parametrize("ordered", [True, False])
 
@@ -200,6 +200,43 @@ async def test_a_node_that_is_there_twice_names_its_line(tmp_path, ordered):
     path.write_bytes(b"".join([*lines[: number + 1], *lines[number:]]))
     with pytest.raises(ResumeError, match=f"line {number + 2}: .*has already ended"):
         await run_journaled(path, ordered, budget=8)
+
+
+@MODES
+async def test_a_journal_without_checksums_goes_on(tmp_path, ordered):
+    path, other = tmp_path / "j", tmp_path / "k"
+    result, s, _ = await run_journaled(path, ordered)
+    events = list(read_journal(path))
+    with other.open("w") as file:
+        for event in events:
+            event.pop("crc", None)
+            event.pop("usage", None)
+            file.write(json.dumps(event, separators=(",", ":")) + "\n")
+    again, t, expand = await run_journaled(other, ordered)
+    assert expand.started == []
+    assert again == result
+    assert again.spent.tokens == result.spent.tokens > 0
+    assert t.statistics() == s.statistics()
+
+
+async def test_a_resumed_search_decodes_what_it_builds_on_alone(tmp_path, monkeypatch):
+    path = tmp_path / "j"
+    result, _, _ = await run_journaled(path, ordered=False)
+    decoded = []
+    real = codec.node_from_json
+    monkeypatch.setattr(
+        codec, "node_from_json", lambda data: decoded.append(data["node_id"]) or real(data)
+    )
+    again, _, _ = await run_journaled(path, ordered=False)
+    assert not decoded
+    assert again.solved == result.solved
+    assert [(n.node_id, n.reward) for n in again.nodes] == [
+        (n.node_id, n.reward) for n in result.nodes
+    ]
+    assert not decoded
+    assert again.spent.tokens == result.spent.tokens > 0
+    assert again == result
+    assert sorted(decoded) == [n.node_id for n in result.nodes]
 
 
 async def test_nothing_is_copied_or_pickled(monkeypatch, tmp_path):

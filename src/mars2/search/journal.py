@@ -5,7 +5,8 @@ One file of JSON lines a run holds many trees, their lines interleaved:
     {"event": "header", "schema": 2, "config_hash": "…", …}
     {"event": "ask",    "tree", "seconds", "node_id", "parent_id", "depth", "agent", "action",
                         "references": [node ids]}
-    {"event": "tell",   "tree", "seconds", "node_id", "reward", "node": {the whole node}}
+    {"event": "tell",   "tree", "seconds", "node_id", "reward", "usage": [tokens of prompt, answer],
+                        "node": {the whole node}, "crc": CRC-32 of the text from "node_id" to here}
     {"event": "fail",   "tree", "seconds", "node_id", "kind", "error", "node": {…} or null}
     {"event": "cancel", "tree", "seconds", "node_id"}
     {"event": "join" or "leave", "tree", "seconds", "agent"}
@@ -26,22 +27,17 @@ import io
 import json
 import logging
 import os
-import re
 from array import array
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from pydantic_core import from_json
-
 from mars2.errors import ResumeError
 from mars2.search.codec import expansion_to_json, node_to_json
+from mars2.search.lines import SCHEMA, encode, parse, read_lines, tree_at_a_glance
 from mars2.types import Expansion, Node
 
-SCHEMA = 2
-_EVENTS = ("ask", "tell", "fail", "cancel", "join", "leave")
 _CHUNK = 1 << 20  # bytes read at once
 _log = logging.getLogger(__name__)
 
@@ -88,7 +84,7 @@ class Journal:
             journal = cls(path, file, wanted)
             journal._read_existing()
             if journal._lines == 0:
-                journal._append_line(_encode(wanted))
+                journal._append_line(encode(wanted))
         except BaseException:
             file.close()
             raise
@@ -125,10 +121,10 @@ class Journal:
 
         Nodes are parsed when their tree is resumed, not here: most are of finished trees.
         """
-        for number, line, last in _lines(self._file):
-            tree_id = None if number == 1 or last else _tree_at_a_glance(line)
+        for number, line, last in read_lines(self._file):
+            tree_id = None if number == 1 or last else tree_at_a_glance(line)
             if tree_id is None:
-                event = _parse(line, self.path, number, may_be_torn=last)
+                event = parse(line, self.path, number, may_be_torn=last)
                 if event is None:
                     _log.warning("journal %s: dropped the torn line %d", self.path, number)
                     self._file.truncate(self._size)
@@ -159,8 +155,7 @@ class Journal:
             self._index[tree_id] = array("Q")
         self._index[tree_id].extend((self._lines, self._size - length, length))
 
-    def _append_event(self, tree_id: str, event: dict[str, Any]) -> None:
-        line = _encode(event)
+    def _append_event(self, tree_id: str, line: bytes) -> None:
         self._append_line(line)
         self._index_last(tree_id, len(line))
 
@@ -176,7 +171,9 @@ class Journal:
         self._size += len(line)
         self._lines += 1
 
-    def _events(self, tree_id: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _events(
+        self, tree_id: str, without_nodes: bool = False
+    ) -> Iterator[tuple[int, dict[str, Any]]]:
         places = self._index.get(tree_id, array("Q"))
         i = 0
         while i < len(places):
@@ -189,7 +186,8 @@ class Journal:
                 i += 3
             chunk = io.BytesIO(os.pread(self._file.fileno(), end - begin, begin))
             for j in range(first, i, 3):
-                event = _parse(chunk.read(places[j + 2]), self.path, places[j])
+                line = chunk.read(places[j + 2])
+                event = parse(line, self.path, places[j], without_node=without_nodes)
                 assert event is not None  # only a torn line has none
                 yield places[j], event
 
@@ -207,12 +205,18 @@ class TreeJournal:
         Raises:
             ResumeError: a line can no longer be read.
         """
-        for _, event in self.numbered_events():
+        for _, event in self._journal._events(self.tree_id):
             yield event
 
-    def numbered_events(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(where it stands, event) of all events so far, oldest first; for error messages."""
-        for number, event in self._journal._events(self.tree_id):
+    def replay(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(where it stands, event) of all events so far, oldest first.
+
+        A "node" in bytes is as it was written, and need not be decoded to go on.
+
+        Raises:
+            ResumeError: a line can no longer be read, or its checksum is wrong.
+        """
+        for number, event in self._journal._events(self.tree_id, without_nodes=True):
             yield f"{self._journal.path}, line {number}", event
 
     def ask(self, expansion: Expansion, seconds: float = 0.0) -> None:
@@ -221,11 +225,15 @@ class TreeJournal:
 
     def tell(self, node: Node, seconds: float = 0.0) -> None:
         """Record a finished node, whole."""
-        self._append(
-            "tell",
-            seconds,
-            {"node_id": node.node_id, "reward": node.reward, "node": node_to_json(node)},
-        )
+        usage = node.generation.usage
+        told = {
+            "node_id": node.node_id,
+            "reward": node.reward,
+            "usage": [usage.prompt_tokens, usage.completion_tokens],
+            "node": node_to_json(node),
+        }
+        line = encode(self._start("tell", seconds), told)
+        self._journal._append_event(self.tree_id, line)
 
     def fail(
         self, node_id: int, kind: str, error: str, node: Node | None = None, seconds: float = 0.0
@@ -245,9 +253,12 @@ class TreeJournal:
         self._append(event, seconds, {"agent": agent})
 
     def _append(self, event: str, seconds: float, fields: dict[str, Any]) -> None:
-        # What `_BEGINNING` reads at a glance comes first. Milliseconds will do.
-        start = {"event": event, "tree": self.tree_id, "seconds": round(seconds, 3)}
-        self._journal._append_event(self.tree_id, start | fields)
+        line = encode(self._start(event, seconds) | fields)
+        self._journal._append_event(self.tree_id, line)
+
+    def _start(self, event: str, seconds: float) -> dict[str, Any]:
+        """What is read of a line at a glance. Milliseconds will do."""
+        return {"event": event, "tree": self.tree_id, "seconds": round(seconds, 3)}
 
 
 def read_journal(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
@@ -262,104 +273,10 @@ def read_journal(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     except OSError as error:
         raise ResumeError(f"journal {path} cannot be read: {error}") from None
     with file:
-        for number, line, last in _lines(file):
-            event = _parse(line, path, number, may_be_torn=last)
+        for number, line, last in read_lines(file):
+            event = parse(line, path, number, may_be_torn=last)
             if event is not None:
                 yield event
-
-
-def _lines(file: io.FileIO) -> Iterator[tuple[int, bytes, bool]]:
-    """(line number from 1, line, whether it is the last) of every line."""
-    file.seek(0)
-    buffered = io.BufferedReader(file, 1 << 20)
-    try:
-        line = buffered.readline()
-        number = 1
-        while line:
-            following = buffered.readline()
-            yield number, line, not following
-            line = following
-            number += 1
-    finally:
-        buffered.detach()
-
-
-_BEGINNING = re.compile(
-    rb'\{"event":"(?:%b)","tree":("(?:[^"\\]|\\.)*"),"seconds":[0-9.]+,"'
-    % "|".join(_EVENTS).encode()
-)
-
-
-def _tree_at_a_glance(line: bytes) -> str | None:
-    """The tree id of a line that begins and ends as `TreeJournal` writes them, else None."""
-    match = _BEGINNING.match(line)
-    return _text(match[1]) if match is not None and line.endswith(b"}\n") else None
-
-
-@lru_cache(1 << 12)
-def _text(written: bytes) -> str | None:
-    """What a JSON string says; None if it is none."""
-    try:
-        return json.loads(written)
-    except ValueError:
-        return None
-
-
-def _begins_header(line: bytes) -> bool:
-    """Could a torn first line have been a header? If not, the file is not ours to cut."""
-    start = b'{"event":"header",'
-    return line[: len(start)] == start[: len(line)]
-
-
-def _parse(
-    line: bytes, path: Path, number: int, *, may_be_torn: bool = False
-) -> dict[str, Any] | None:
-    """The event, or None for a torn line where one may be.
-
-    Raises:
-        ResumeError: no whole JSON object, or one that has no place in a journal, or not there.
-    """
-    try:
-        event = _decode(line) if line.endswith(b"\n") else None
-    except ValueError:
-        event = None
-    if not isinstance(event, dict):
-        if may_be_torn and (number > 1 or _begins_header(line)):
-            return None
-        raise _unreadable(path, number, "not a JSON object; the file is damaged or no journal")
-    if number == 1:
-        if event.get("event") != "header" or "config_hash" not in event:
-            raise _unreadable(path, number, "not the header of a search journal")
-        if event.get("schema") != SCHEMA:
-            raise _unreadable(
-                path,
-                number,
-                f"schema {event.get('schema')!r}, this version reads schema {SCHEMA}; "
-                "go on with the version that wrote it, or begin anew in another directory",
-            )
-    elif (
-        event.get("event") not in _EVENTS
-        or not isinstance(event.get("tree"), str)
-        or not isinstance(event.get("seconds"), int | float)
-    ):
-        raise _unreadable(path, number, "not an event of a tree")
-    return event
-
-
-def _unreadable(path: Path, number: int, why: str) -> ResumeError:
-    return ResumeError(f"journal {path}, line {number}: {why}")
-
-
-def _decode(line: bytes) -> Any:
-    """The JSON value. Raises ValueError if there is none."""
-    try:
-        return from_json(line)
-    except ValueError:  # a lone surrogate, which it refuses; or no JSON
-        return json.loads(line)
-
-
-def _encode(event: dict[str, Any]) -> bytes:
-    return json.dumps(event, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 def _digest(header: dict[str, Any]) -> str:

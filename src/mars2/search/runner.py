@@ -19,9 +19,9 @@ from typing import Any, Literal
 from mars2.errors import ResumeError, SearchError
 from mars2.search.base import Strategy
 from mars2.search.budget import Budget, Gate, Spent
-from mars2.search.codec import expansion_from_json, node_from_json
+from mars2.search.codec import expansion_from_json, node_from_json, stored_node
 from mars2.search.journal import TreeJournal
-from mars2.types import Expansion, Node, Status
+from mars2.types import Expansion, Node, Status, Usage
 
 Expand = Callable[[Expansion, Node | None, Sequence[Node]], Awaitable[Node]]
 """What turns an expansion, its parent and the nodes of its references into a node."""
@@ -209,21 +209,28 @@ class TreeRun:
 
     def end(self, outcome: Node | FailedExpansion) -> None:
         """An expansion has ended: check, record, then settle now or with its wave."""
-        self._end(outcome, self._budget.seconds(), record=True)
+        node = outcome if isinstance(outcome, Node) else outcome.node
+        self._end(outcome, self._budget.seconds(), _usage(node), record=True)
 
-    def _end(self, outcome: Node | FailedExpansion, seconds: float, *, record: bool) -> None:
+    def _end(
+        self,
+        outcome: Node | FailedExpansion,
+        seconds: float,
+        usage: Usage | None,
+        *,
+        record: bool,
+    ) -> None:
         if isinstance(outcome, Node):
-            node: Node | None = outcome
             node_id = outcome.node_id
             self._check(node_id, outcome.reward)
             if record and self._journal:
                 self._journal.tell(outcome, seconds)
         else:
-            node, node_id = outcome.node, outcome.expansion.node_id
+            node_id = outcome.expansion.node_id
             self._check(node_id)
             if record and self._journal:
                 self._journal.fail(node_id, outcome.kind, outcome.error, outcome.node, seconds)
-        self._paid(self.open[node_id], node, seconds)
+        self._paid(self.open[node_id], usage, seconds)
         self._ended[node_id] = outcome
         if not self.settings.ordered or len(self._ended) == len(self.open):
             self._settle()
@@ -233,8 +240,7 @@ class TreeRun:
         if node_id in self._ended:  # its wave has not, so the strategy does not know
             raise SearchError(f"node {node_id} has already ended")
 
-    def _paid(self, expansion: Expansion, node: Node | None, seconds: float) -> None:
-        usage = node.generation.usage if node else None
+    def _paid(self, expansion: Expansion, usage: Usage | None, seconds: float) -> None:
         self._budget.ended(self.tree_id, expansion.agent, usage, seconds)
 
     def _settle(self) -> None:
@@ -296,7 +302,7 @@ class TreeRun:
         """
         if self._journal is None:
             return
-        for where, event in self._journal.numbered_events():
+        for where, event in self._journal.replay():
             try:
                 self._replay_event(event)
             except (KeyError, TypeError, ValueError, SearchError) as error:
@@ -314,22 +320,33 @@ class TreeRun:
             self.strategy.restore(expansion)
             self._opened(expansion, seconds)
         elif kind == "tell":
-            node = node_from_json(event["node"])
-            said, holds = (event["node_id"], event["reward"]), (node.node_id, node.reward)
-            if said != holds:
-                raise SearchError(f"(node id, reward) is {said}, but {holds} in the node")
-            if node.node_id in self.open:
-                self._check_place(self.open[node.node_id], node)
-            self._end(node, seconds, record=False)
+            node, usage = self._recorded(event)
+            self._end(node, seconds, usage, record=False)
         elif kind == "fail":
             evidence = node_from_json(event["node"]) if event["node"] else None
             expansion = self.open[event["node_id"]]
             failed = FailedExpansion(expansion, event["kind"], event["error"], evidence)
-            self._end(failed, seconds, record=False)
+            self._end(failed, seconds, _usage(evidence), record=False)
         elif kind == "cancel":
             self._cancel(self.open[event["node_id"]], seconds)
         else:
             self._change_team(kind, event["agent"])
+
+    def _recorded(self, event: dict[str, Any]) -> tuple[Node, Usage | None]:
+        """The node of a "tell" and what it took."""
+        node_id, reward, written = event["node_id"], event["reward"], event["node"]
+        if isinstance(written, bytes):
+            if node_id not in self.open:
+                self.strategy.check(node_id)  # says why not
+            node = stored_node(self.tree_id, self.open[node_id], reward, written)
+            return node, Usage(*event["usage"])
+        whole = node_from_json(written)
+        if (node_id, reward) != (whole.node_id, whole.reward):
+            said, holds = (node_id, reward), (whole.node_id, whole.reward)
+            raise SearchError(f"(node id, reward) is {said}, but {holds} in the node")
+        if node_id in self.open:
+            self._check_place(self.open[node_id], whole)
+        return whole, _usage(whole)
 
     # ------------------------------------------------------------------ result
 
@@ -346,6 +363,10 @@ class TreeRun:
             [e for i, e in sorted(self.open.items()) if i not in self._ended],
             self._budget.spent(self.tree_id),
         )
+
+
+def _usage(node: Node | None) -> Usage | None:
+    return node.generation.usage if node else None
 
 
 def _place(of: Expansion | Node) -> tuple[int, int | None, int, str, str]:
