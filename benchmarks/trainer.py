@@ -48,12 +48,13 @@ from mars2.training.packing import pack, packed_batches
 from mars2.training.sample import Sample
 
 POLICIES = {"lab": "lark", "smollm2": "smollm2"}
-# What is switched on, from plain PyTorch to the default; each adds to the one before.
+# From plain PyTorch to the default and beyond; each adds to the one before.
 VARIANTS = {
     "plain": "padded batches sorted by length, logits of all positions",
     "+ head": "the output layer only where an output token is predicted, in chunks",
     "+ packing": "streams without padding",
     "ours": "shared beginnings computed once (the default)",
+    "checkpointed": "activations computed again in the backward pass: less memory",
 }
 TRL_BATCHES = (1, 2, 4, 8)
 NEVER = 1 << 30
@@ -118,7 +119,12 @@ def our_side(spec: dict[str, Any]) -> dict[str, Any]:
     learner = Learner(
         POLICIES[spec["source"]],
         model,
-        LearnerConfig(lr=1e-6, max_grad_norm=NEVER, micro_batch_tokens=spec["micro_batch_tokens"]),
+        LearnerConfig(
+            lr=1e-6,
+            max_grad_norm=NEVER,
+            micro_batch_tokens=spec["micro_batch_tokens"],
+            activation_checkpointing=spec["variant"] == "checkpointed",
+        ),
         ObjectiveConfig(kl_beta=0.0, correction="off"),
         total_steps=1,
     )
