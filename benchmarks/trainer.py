@@ -54,6 +54,7 @@ VARIANTS = {
     "+ head": "the output layer only where an output token is predicted, in chunks",
     "+ packing": "streams without padding",
     "ours": "shared beginnings computed once (the default)",
+    "light": "activation_checkpointing = light",
     "checkpointed": "activations computed again in the backward pass: less memory",
 }
 TRL_BATCHES = (1, 2, 4, 8)
@@ -123,7 +124,9 @@ def our_side(spec: dict[str, Any]) -> dict[str, Any]:
             lr=1e-6,
             max_grad_norm=NEVER,
             micro_batch_tokens=spec["micro_batch_tokens"],
-            activation_checkpointing=spec["variant"] == "checkpointed",
+            activation_checkpointing={"light": "light", "checkpointed": True}.get(
+                spec["variant"], False
+            ),
         ),
         ObjectiveConfig(kl_beta=0.0, correction="off"),
         total_steps=1,
