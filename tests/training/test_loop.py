@@ -319,8 +319,6 @@ async def test_cancelling_an_asynchronous_run_leaves_one_that_resumes(tmp_path):
 
 
 async def test_settings_that_contradict_the_mode_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"scale_rewards = .batch. needs a batch"):
-        await run(tmp_path / "run", free(credit={"scale_rewards": "batch"}))
     with pytest.raises(ConfigError, match=r"batch_samples \(1\) is below"):
         await run(tmp_path / "run", free(train={"batch_samples": 1}))
     with pytest.raises(ConfigError, match=r"keep_best = .heldout. needs"):

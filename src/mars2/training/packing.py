@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from mars2.training.sample import Sample
 
-# A shared beginning shorter than this is repeated: below it, reading the keys of another row costs
-# more than computing them again (benchmarks/forward.py).
+# A shared beginning shorter than this is repeated: below it, reading the keys of another row is
+# taken to cost more than computing them again.
 MIN_SHARED = 8
 
 

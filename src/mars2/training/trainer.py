@@ -149,11 +149,6 @@ def _check(config: RunConfig, problems: Sequence[Problem]) -> None:
     batch, least = config.train.batch_samples, config.learner.min_samples
     if batch is not None and batch < least:
         raise ConfigError(f"train.batch_samples ({batch}) is below learner.min_samples ({least})")
-    if config.train.mode == "async" and config.credit.scale_rewards == "batch":
-        raise ConfigError(
-            'credit.scale_rewards = "batch" needs a batch of trees, but with train.mode = "async" '
-            'trees get their credit one by one; use "group" or "none"'
-        )
 
 
 def _manifest(
