@@ -31,6 +31,7 @@ from typing import Any
 
 import rollouts
 import torch
+from memory import status_bytes
 from transformers import AutoModelForCausalLM
 
 from mars2.agents.hf import load_hf, load_micro
@@ -113,7 +114,7 @@ def measure(way: str, name: str, rows: list[Sample], budget: int, layers: int, r
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     seconds = []
-    before = _resident()
+    before = status_bytes("VmRSS")
     _forget_peak()
     for _ in range(repeats):
         start = time.process_time()
@@ -123,7 +124,7 @@ def measure(way: str, name: str, rows: list[Sample], budget: int, layers: int, r
                 found, _ = forward._outputs(model, part, can, entropy=False, min_shared=shared)
             found.sum().backward()
         seconds.append(time.process_time() - start)
-    return tokens(rows, groups, can.packs, shared), min(seconds), _peak() - before
+    return tokens(rows, groups, can.packs, shared), min(seconds), status_bytes("VmHWM") - before
 
 
 def tokens(rows: Sequence[Sample], groups: Sequence[Sequence[int]], packs: bool, least: int) -> int:
@@ -133,21 +134,6 @@ def tokens(rows: Sequence[Sample], groups: Sequence[Sequence[int]], packs: bool,
     return sum(
         len(g) * max(len(rows[i].prompt_ids) + len(rows[i].token_ids) for i in g) for g in groups
     )
-
-
-def _status(key: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError(f"/proc/self/status has no {key}")
-
-
-def _resident() -> int:
-    return _status("VmRSS")
-
-
-def _peak() -> int:
-    return _status("VmHWM")
 
 
 def _forget_peak() -> None:
