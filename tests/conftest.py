@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from browser import _driver as _driver
+from browser import chromium as chromium
 from hypothesis import settings
 
 settings.register_profile("mars2", deadline=None)
