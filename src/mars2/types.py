@@ -7,10 +7,11 @@ refused by name. What only moves inside a process (`Generation`, `Node`) is a fr
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date as Date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class _Strict(BaseModel):
@@ -47,7 +48,10 @@ TestCase = Annotated[StdinTest | FunctionalTest | AssertionTest, Field(discrimin
 
 
 class Problem(_Strict):
-    """One programming problem. Private tests only judge: they never reach a prompt."""
+    """One programming problem. Private tests only judge: they never reach a prompt.
+
+    `date` is the day of its release, "YYYY-MM-DD", where that is known.
+    """
 
     id: str = Field(min_length=1)
     statement: str
@@ -58,7 +62,20 @@ class Problem(_Strict):
     time_limit_s: float | None = Field(default=None, gt=0)
     memory_limit_mb: int | None = Field(default=None, gt=0)
     difficulty: str | None = None
+    date: str | None = None
     metadata: dict[str, Any] = {}
+
+    @field_validator("date")
+    @classmethod
+    def _iso(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                day = Date.fromisoformat(value).isoformat()
+            except ValueError:
+                day = ""
+            if day != value:
+                raise ValueError(f"is {value!r}; write a day that exists as YYYY-MM-DD")
+        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Problem:
@@ -72,6 +89,15 @@ class Problem(_Strict):
     def tests(self, which: TestSet = "all") -> list[TestCase]:
         """Public tests, followed by the private ones unless `which` is "public"."""
         return [*self.public_tests, *(self.private_tests if which == "all" else [])]
+
+    def count(self, which: TestSet = "all") -> int:
+        """How many `tests(which)` holds."""
+        return len(self.public_tests) + (len(self.private_tests) if which == "all" else 0)
+
+    @property
+    def kind(self) -> str:
+        """What its first test is: "stdin", "functional" or "assertion"."""
+        return (self.public_tests or self.private_tests)[0].kind
 
 
 TestSet = Literal["public", "all"]

@@ -43,6 +43,7 @@ def test_reads_every_field_and_kind_in_order(tmp_path: Path) -> None:
         "time_limit_s": 2,
         "memory_limit_mb": 64,
         "difficulty": "hard",
+        "date": "2024-02-29",
         "metadata": {"origin": [1]},
         "private_tests": [{"kind": "assertion", "program": "assert add(1, 1) == 2"}, STDIN],
     }
@@ -53,6 +54,8 @@ def test_reads_every_field_and_kind_in_order(tmp_path: Path) -> None:
         {"args": [[None], {"k": 1.5}], "expected": True}
     ]
     assert (second.time_limit_s, second.memory_limit_mb) == (2, 64)
+    assert (first.date, second.date) == (None, "2024-02-29")
+    assert (second.kind, second.count("public"), second.count()) == ("functional", 1, 3)
     assert [t.kind for t in second.tests()] == ["functional", "assertion", "stdin"]
     assert [t.kind for t in second.tests("public")] == ["functional"]
 
@@ -80,6 +83,8 @@ def test_a_written_problem_reads_back_equal(tmp_path: Path) -> None:
         (GOOD | {"id": ""}, "field id: String should have at least 1"),
         (GOOD | {"id": "a"}, "field id: 'a' is already used in row 1"),
         (GOOD | {"id": "b", "tests": []}, "field tests: unknown field; the fields are id, state"),
+        (GOOD | {"id": "b", "date": "2023-02-29"}, "field date: is '2023-02-29'; write a day"),
+        (GOOD | {"id": "b", "date": "20240229"}, "field date: is '20240229'; write a day that"),
         (GOOD | {"id": "b", "time_limit_s": 0}, "field time_limit_s: Input should be greater"),
         (GOOD | {"id": "b", "time_limit_s": "2"}, "field time_limit_s: Input should be a valid"),
         (GOOD | {"id": "b", "memory_limit_mb": 1.5}, "field memory_limit_mb: Input should be"),

@@ -86,11 +86,10 @@ def find_problem(problem_id: str, source: str | None = None) -> Problem:
 
 
 def _line(problem: Problem) -> dict[str, Any]:
-    tests = problem.tests("all")
     return {
         "id": problem.id,
         "difficulty": problem.difficulty or "",
-        "kind": tests[0].kind,
+        "kind": problem.kind,
         "public": len(problem.public_tests),
         "private": len(problem.private_tests),
     }

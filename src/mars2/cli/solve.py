@@ -177,7 +177,7 @@ def _report(problem: Problem, solution: Solution) -> dict[str, Any]:
         "node": node.node_id if node else None,
         "status": final.status if final else None,
         "passed": final.passed if final else 0,
-        "total": len(problem.tests("all")),
+        "total": problem.count(),
         "nodes": len(solution.tree.nodes),
         "spent": asdict(solution.tree.spent),
         "failed_requests": len(solution.tree.failed),

@@ -171,7 +171,7 @@ class Rollout:
         return expand
 
     async def _judge(self, problem: Problem, code: str | None, verdict_id: str) -> Verdict:
-        if code is not None and not problem.tests(self.reward_tests):
+        if code is not None and not problem.count(self.reward_tests):
             return Verdict(
                 id=verdict_id, problem_id=problem.id, status=Status.PASSED, passed=0, total=0
             )

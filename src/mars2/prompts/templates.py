@@ -16,7 +16,6 @@ from mars2.types import (
     Node,
     Problem,
     Status,
-    StdinTest,
 )
 
 PromptStyle = Literal["chat", "micro"]
@@ -108,11 +107,10 @@ def _task(problem: Problem) -> str:
 
 def _how_it_is_called(problem: Problem) -> str:
     """One sentence; it depends on the kind of the tests, never on what they contain."""
-    kind = type(problem.tests()[0])
-    if kind is StdinTest:
+    if problem.kind == "stdin":
         return "The program reads standard input and prints the answer to standard output."
     name = problem.entry_point
-    if kind is FunctionalTest and "class Solution" in problem.starter_code:
+    if problem.kind == "functional" and "class Solution" in problem.starter_code:
         return (
             f"Write the class `Solution` with the method `{name}`. It will be called; do not print."
         )
