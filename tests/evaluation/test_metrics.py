@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mars2.evaluation.evaluate import EvalResult, TreeOutcome, paired_rise
 from mars2.evaluation.metrics import bootstrap_ci, mean, pass_at_k
+from mars2.evaluation.outcomes import EvalResult, TreeOutcome, paired_rise
 
 
 def test_pass_at_k_by_hand() -> None:

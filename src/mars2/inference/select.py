@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -118,6 +119,7 @@ def best_of(scores: Sequence[float], indices: Sequence[int]) -> int:
     return min(indices, key=lambda i: (-scores[i], i))
 
 
+@functools.lru_cache(maxsize=512)  # asked again after each node of a tree
 def _shape(code: str) -> str:
     try:
         return ast.dump(ast.parse(code))
