@@ -12,9 +12,10 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "mars2"
 
 # Part → the parts it may import at any level (its own part and the base are always allowed).
-BASE = {"types", "config", "errors"}
+BASE = {"types", "config", "errors", "packed"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
+    "packed": set(),
     "errors": set(),
     "config": set(),
     "problems": {"lab"},  # lab families are a problem source, imported when asked for

@@ -6,12 +6,24 @@ refused by name. What only moves inside a process (`Generation`, `Node`) is a fr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date as Date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from mars2.packed import PackedTests, Recent
 
 
 class _Strict(BaseModel):
@@ -47,10 +59,25 @@ class AssertionTest(_Strict):
 TestCase = Annotated[StdinTest | FunctionalTest | AssertionTest, Field(discriminator="kind")]
 
 
+def _tests_schema(_: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    """A list of tests, or packed ones as they are; as JSON always a list."""
+    return core_schema.no_info_wrap_validator_function(
+        lambda value, validate: value if isinstance(value, PackedTests) else validate(value),
+        handler(list[TestCase]),
+        serialization=core_schema.wrap_serializer_function_ser_schema(
+            lambda value, dump: dump(list(value)), schema=handler(list[TestCase])
+        ),
+    )
+
+
+Tests = Annotated[Sequence[TestCase], GetPydanticSchema(_tests_schema)]
+
+
 class Problem(_Strict):
     """One programming problem. Private tests only judge: they never reach a prompt.
 
-    `date` is the day of its release, "YYYY-MM-DD", where that is known.
+    `date` is the day of its release, "YYYY-MM-DD", where that is known. Private tests may be packed
+    (`mars2.packed`); whoever judges takes `unpacked()`.
     """
 
     id: str = Field(min_length=1)
@@ -58,7 +85,7 @@ class Problem(_Strict):
     starter_code: str = ""
     entry_point: str | None = None
     public_tests: list[TestCase] = []
-    private_tests: list[TestCase] = []
+    private_tests: Tests = []
     time_limit_s: float | None = Field(default=None, gt=0)
     memory_limit_mb: int | None = Field(default=None, gt=0)
     difficulty: str | None = None
@@ -79,10 +106,9 @@ class Problem(_Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> Problem:
-        tests = [*self.public_tests, *self.private_tests]
-        if not tests:
+        if not self.count():
             raise ValueError("has no tests: give at least one in public_tests or private_tests")
-        if any(isinstance(t, FunctionalTest) for t in tests) and not self.entry_point:
+        if "functional" in self.kinds and not self.entry_point:
             raise ValueError("has functional tests but no entry_point")
         return self
 
@@ -95,12 +121,31 @@ class Problem(_Strict):
         return len(self.public_tests) + (len(self.private_tests) if which == "all" else 0)
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of its tests, "stdin", "functional" or "assertion", as they first occur."""
+        private = self.private_tests
+        hidden = private.kinds if isinstance(private, PackedTests) else [t.kind for t in private]
+        return tuple(dict.fromkeys([*(t.kind for t in self.public_tests), *hidden]))
+
+    @property
     def kind(self) -> str:
-        """What its first test is: "stdin", "functional" or "assertion"."""
-        return (self.public_tests or self.private_tests)[0].kind
+        """What its first test is."""
+        return self.kinds[0]
+
+    def unpacked(self, which: TestSet = "all") -> Problem:
+        """This problem with its tests as plain lists, as far as `which` needs them.
+
+        The most recent ones are kept, up to 256 MB, so that many programs for one problem are
+        judged at the cost of one unpacking. Do not hold on to what is returned.
+        """
+        private = self.private_tests
+        if which == "public" or not isinstance(private, PackedTests):
+            return self
+        return _RECENT.get(private, lambda tests: self.model_copy(update={"private_tests": tests}))
 
 
 TestSet = Literal["public", "all"]
+_RECENT: Recent[Problem] = Recent(256 << 20)
 
 
 class Submission(_Strict):

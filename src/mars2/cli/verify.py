@@ -115,7 +115,7 @@ def command(
         raise UsageError("--results needs --explain ID")
     if explained is not None and output_path is not None:
         raise UsageError("--explain judges one submission: leave --output out")
-    is_file = Path(source).exists() or source.endswith(".jsonl")
+    is_file = Path(source).exists() or (source.endswith(".jsonl") and "@" not in source)
     problems = load(f"jsonl:{source}" if is_file and ":" not in source else source)
     loaded = read_submissions(submissions, problems, format_)
     run = _Run(
@@ -277,7 +277,7 @@ class _Run:
         config = self.config.model_copy(update={"workers": 1})
         async with make_verifier(config) as verifier:
             return await verifier.verify(
-                problem,
+                problem.unpacked(self.tests),
                 program(problem, submission),
                 tests=self.tests,
                 early_stop=self.early_stop,
@@ -293,7 +293,8 @@ class _Recorder:
         self.config: VerifierConfig = getattr(verifier, "config", None) or VerifierConfig()
 
     async def verify(self, problem: Problem, code: str | None, **how: Any) -> Verdict:
-        verdict: Verdict = await self._verifier.verify(problem, code, **how)
+        full = problem.unpacked(how.get("tests", "all"))
+        verdict: Verdict = await self._verifier.verify(full, code, **how)
         if self._journal is not None:
             self._journal.add(verdict)
         return verdict

@@ -176,7 +176,7 @@ class Rollout:
                 id=verdict_id, problem_id=problem.id, status=Status.PASSED, passed=0, total=0
             )
         return await self.verifier.verify(
-            problem,
+            problem.unpacked(self.reward_tests),
             code,
             tests=self.reward_tests,
             early_stop=self.reward == "binary",

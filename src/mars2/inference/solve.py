@@ -106,7 +106,8 @@ async def solve(
     try:
         (tree,) = await forest.run()
         node = await guide.choose(tree, problem, verifier, config.seed)
-        final = await verifier.verify(problem, node.code, id=tree.tree_id) if node else None
+        full = problem.unpacked()
+        final = await verifier.verify(full, node.code, id=tree.tree_id) if node else None
         solution = Solution(node=node, tree=tree, final=final)
     except asyncio.CancelledError:
         if on_result is not None:

@@ -202,7 +202,7 @@ async def label(
         if verdict is None:
             problem, code = jobs[identity]
             async with limit:
-                verdict = await verifier.verify(problem, code, id=identity)
+                verdict = await verifier.verify(problem.unpacked(), code, id=identity)
             if kept:
                 kept.add(verdict)
         verdicts[identity] = verdict

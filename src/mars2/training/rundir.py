@@ -27,16 +27,23 @@ from pydantic import ValidationError
 
 from mars2.config import RunConfig, changed_keys, free_on_resume
 from mars2.errors import ResumeError
+from mars2.packed import PackedTests
 from mars2.types import Problem
 
 
 def problems_digest(problems: Sequence[Problem]) -> str:
-    """SHA-256 of all problems in order, first 16 hex digits: the cursor counts along them."""
+    """SHA-256 of all problems in order, first 16 hex digits: the cursor counts along them.
+
+    Packed tests count as they are packed.
+    """
     digest = hashlib.sha256()
     for problem in problems:
         # a problem without a date counts as it did before problems had dates
-        undated = {"date"} if problem.date is None else None
-        digest.update(problem.model_dump_json(exclude=undated).encode() + b"\n")
+        left_out = {"date"} if problem.date is None else set()
+        if isinstance(problem.private_tests, PackedTests):
+            left_out.add("private_tests")
+            digest.update(problem.private_tests.payload)
+        digest.update(problem.model_dump_json(exclude=left_out).encode() + b"\n")
     return digest.hexdigest()[:16]
 
 
