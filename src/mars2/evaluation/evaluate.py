@@ -22,6 +22,8 @@ from mars2.search.runner import OnNode, TreeResult
 from mars2.types import Node, Problem
 from mars2.verifier import AnyVerifier
 
+_JUDGED_AT_ONCE = 8  # trees whose private tests are unpacked together
+
 __all__ = ["EvalResult", "TreeOutcome", "evaluate", "judge_tree", "paired_rise"]
 
 
@@ -120,12 +122,14 @@ async def evaluate(
         results = await together.forest(jobs, on_node=on_told)
         spent += budget.spent()
         cut_trees = sum(r.spent.nodes == 0 for r in results)
-        judged = await asyncio.gather(
-            *(
-                judge_tree(p, r, verifier, guide, config.seed, told[r.tree_id])
-                for p, r in zip(problems, results, strict=True)
-            )
-        )
+        few = asyncio.Semaphore(_JUDGED_AT_ONCE)
+
+        async def judged_tree(problem: Problem, tree: TreeResult) -> TreeOutcome | None:
+            async with few:
+                order = told[tree.tree_id]
+                return await judge_tree(problem, tree, verifier, guide, config.seed, order)
+
+        judged = await asyncio.gather(*map(judged_tree, problems, results))
         outcomes = {p.id: o for p, o in zip(problems, judged, strict=True) if o is not None}
         masked += sum(o.failed for o in outcomes.values()) + (len(judged) - len(outcomes))
     return EvalResult(attempts, outcomes, masked, cut_attempts, cut_trees, spent, alone_spent)

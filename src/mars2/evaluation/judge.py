@@ -39,8 +39,9 @@ async def judge_tree(
     by_id = {n.node_id: n for n in result.nodes}
     nodes = list(by_id.values()) if order is None else [by_id[i] for i in order]
     candidates = [n for n in nodes if n.code is not None and n.verdict.ok]
+    full = problem.unpacked() if candidates else problem
     verdicts = await asyncio.gather(
-        *(verifier.verify(problem, n.code, id=f"{n.tree_id}#{n.node_id}") for n in candidates)
+        *(verifier.verify(full, n.code, id=f"{n.tree_id}#{n.node_id}") for n in candidates)
     )
     if any(v.status is Status.INFRA for v in verdicts):
         return None
