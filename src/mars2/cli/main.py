@@ -18,6 +18,8 @@ COMMANDS = {
     "report": "report",
     "reward-model": "reward_model",
     "verify": "verify",
+    "export": "export",
+    "import": "import_samples",
     "problems": "problems",
     "lab": "lab",
     "doctor": "doctor",
