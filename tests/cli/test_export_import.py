@@ -151,13 +151,13 @@ def test_what_cannot_be_exported(mars2, tmp_path: Path, run) -> None:
     assert "are the whole team's" in refused("run", *lcb, "--agent", "a", "--what", "selected")
     assert "give --problems SOURCE" in refused("run", "--format", "humaneval", "--out", "c.jsonl")
     assert "nowhere is not a directory" in refused("nowhere", *lcb)
-    assert "it is no evaluation" in refused(".", *lcb)
+    assert "has no results.json of `mars2 eval`" in refused(".", *lcb)
     data = results(tmp_path / "run")
     data["outcomes"]["attempts"]["a"]["double/2"].pop()
     (tmp_path / "run" / "results.json").write_text(json.dumps(data))
     assert "do not agree on a's attempts at double/2" in refused("run", *lcb, "--agent", "a")
     (tmp_path / "run" / "results.json").unlink()
-    assert "it is not finished" in refused("run", *lcb, "--agent", "a")
+    assert "goes on with --resume" in refused("run", *lcb, "--agent", "a")
 
 
 def test_what_cannot_be_imported_leaves_nothing(mars2, tmp_path: Path) -> None:

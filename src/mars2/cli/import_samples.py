@@ -109,7 +109,7 @@ def command(
     if run is not None:
         kept = report | {"problem_info": more["problem_info"], "outcomes": result.to_json()}
         write_json(run.path / "results.json", kept)
-        run.update_manifest(status="failed" if result.masked else "finished")
+        run.update_manifest(status="finished")
     if as_json:
         output.data(report)
     else:

@@ -10,9 +10,8 @@ from typing import Any, Literal, get_args
 
 from mars2.errors import UsageError
 from mars2.inference.select import select
-from mars2.search.codec import node_from_json
 from mars2.search.journal import read_journal
-from mars2.types import Node
+from mars2.types import Generation, Node, Verdict
 
 What = Literal["samples", "selected", "all-nodes"]
 WHATS: tuple[What, ...] = get_args(What)
@@ -116,10 +115,9 @@ def _outcomes(run: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     results, settings = _object(run / "results.json"), _object(run / "config.json")
     outcomes = results.get("outcomes")
     if not isinstance(outcomes, dict) or not isinstance(outcomes.get("attempts"), dict):
-        unfinished = "it is not finished" if settings and not results else "it is no evaluation"
         raise UsageError(
-            f"{run}: has no results of `mars2 eval`: {unfinished} (an unfinished one goes on "
-            "with --resume)"
+            f"{run}: has no results.json of `mars2 eval`; an evaluation that was interrupted goes "
+            "on with --resume"
         )
     return outcomes, settings
 
@@ -146,16 +144,35 @@ def _agent(run: Path, attempts: dict[str, Any], agent: str | None) -> str:
 
 
 def _nodes(run: Path, who: str) -> Iterator[tuple[str, Node]]:
-    """(problem id, node) of every finished node of an agent's or the team's trees."""
+    """(problem id, node) of every finished node of an agent's or the team's trees.
+
+    Without prompt, generation and evidence, which would fill the memory.
+    """
     start = f"eval/{who}/"
     for event in read_journal(run / "journal.jsonl"):
-        if event["event"] == "tell" and event["tree"].startswith(start):
-            try:
-                yield event["tree"][len(start) :], node_from_json(event["node"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise UsageError(
-                    f"{run / 'journal.jsonl'}: a node of {event['tree']} cannot be read: {error}"
-                ) from None
+        if event["event"] != "tell" or not event["tree"].startswith(start):
+            continue
+        try:
+            data = event["node"]
+            verdict = Verdict(status=data["verdict"]["status"], passed=0, total=0)
+            node = Node(
+                event["tree"],
+                event["node_id"],
+                data["parent_id"],
+                data["depth"],
+                data["agent"],
+                data["action"],
+                (),
+                Generation(""),
+                data["code"],
+                verdict,
+                event["reward"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"{run / 'journal.jsonl'}: a node of {event['tree']} cannot be read: {error}"
+            ) from None
+        yield event["tree"][len(start) :], node
 
 
 def _agree(run: Path, what: str, results: Any, journal: Any) -> None:
