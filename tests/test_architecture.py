@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "exchange": {"evaluation", "inference", "problems", "search", "training", "verifier"},
     "training": {"agents", "inference", "problems", "search", "verifier", "prompts"},
     "report": {"evaluation", "training"},
+    "viewer": {"search", "training"},
     "lab": {"agents", "problems", "prompts", "training", "verifier", "search"},
     "api": {"agents", "inference", "problems", "search", "verifier"},
     "__init__": {"api", "inference"},
@@ -47,6 +48,7 @@ ALLOWED: dict[str, set[str]] = {
         "search",
         "training",
         "verifier",
+        "viewer",
     },
 }
 HEAVY = {
@@ -93,6 +95,8 @@ CORE = (
     "mars2.training.credit",
     "mars2.training.trackers",
     "mars2.verifier",
+    "mars2.viewer.export",
+    "mars2.viewer.static",
 )
 
 

@@ -16,6 +16,7 @@ COMMANDS = {
     "eval": "evaluate",
     "train": "train",
     "report": "report",
+    "view": "view",
     "reward-model": "reward_model",
     "verify": "verify",
     "export": "export",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import click
 import openai
 
+from mars2 import __version__
 from mars2.agents.spec import parse_agent
 from mars2.agents.team import build_team
 from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
@@ -21,6 +23,8 @@ from mars2.config import AgentConfig, RunConfig
 from mars2.errors import UsageError
 from mars2.inference.solve import OnResult, Solution, solve
 from mars2.problems.markdown import problem_from_statement
+from mars2.search.journal import Journal
+from mars2.training.rundir import RunDir, problems_digest, write_json
 from mars2.types import Problem
 from mars2.verifier import make_verifier
 
@@ -46,6 +50,11 @@ NO_AGENT = """no agent was given, and the environment names no endpoint. Do one 
     help="Tests of a statement read from a file or stdin: JSON or JSON lines.",
 )
 @click.option("--entry-point", help="Function that functional tests call.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep settings, journal and result here, for `mars2 view`.",
+)
 @json_option
 def command(
     problem: str,
@@ -55,6 +64,7 @@ def command(
     source: str | None,
     tests_path: Path | None,
     entry_point: str | None,
+    out: Path | None,
     as_json: bool,
     **shared: Any,
 ) -> int:
@@ -75,17 +85,25 @@ def command(
     )
     if not config.agents:
         config = config.model_copy(update={"agents": [_agent_of_environment(output)]})
+    run = _open_run(out, config, task) if out else None
     started = time.monotonic()
     found: list[Solution] = []
     try:
-        solution = run_async(_run(task, config, output, found.append))
-    except KeyboardInterrupt:
-        if found:
+        solution = run_async(_run(task, config, run, output, found.append))
+    except BaseException as error:
+        if run is not None:
+            interrupted = isinstance(error, KeyboardInterrupt)
+            run.update_manifest(status="interrupted" if interrupted else "failed")
+        if found and isinstance(error, KeyboardInterrupt):
             _show_best(output, task, found[0])
         raise
     seconds = round(time.monotonic() - started, 1)
+    report = _report(task, solution) | {"seconds": seconds}
+    if run is not None:
+        write_json(run.path / "results.json", report | {"outcomes": _outcomes(task, solution)})
+        run.update_manifest(status="finished")
     if as_json:
-        output.data(_report(task, solution) | {"seconds": seconds})
+        output.data(report)
     else:
         _show(output, task, solution, seconds)
     return 0 if solution.solved else 1
@@ -141,18 +159,43 @@ def _served_models() -> list[str]:
         return []
 
 
+def _open_run(out: Path, config: RunConfig, problem: Problem) -> RunDir:
+    about = {"mars2": __version__, "kind": "solve", "problems": problems_digest([problem])}
+    return RunDir.create(out, config, about)
+
+
 async def _run(
-    problem: Problem, config: RunConfig, output: Output, on_result: OnResult
+    problem: Problem, config: RunConfig, run: RunDir | None, output: Output, on_result: OnResult
 ) -> Solution:
     team = build_team(config.agents)
+    header = {"config_hash": config.digest()}
     try:
-        async with make_verifier(config.verifier) as verifier:
-            with output.growing_tree(problem.id, config.search.nodes) as show:
-                return await solve(
-                    problem, team.agents, verifier, config, on_node=show, on_result=on_result
-                )
+        with Journal.open(run.journal, header) if run else nullcontext() as journal:
+            async with make_verifier(config.verifier) as verifier:
+                with output.growing_tree(problem.id, config.search.nodes) as show:
+                    return await solve(
+                        problem,
+                        team.agents,
+                        verifier,
+                        config,
+                        journal=journal,
+                        on_node=show,
+                        on_result=on_result,
+                    )
     finally:
         await team.aclose()
+
+
+def _outcomes(problem: Problem, solution: Solution) -> dict[str, Any]:
+    """The tree as `mars2 eval` writes one; only its answer was judged on all tests."""
+    nodes, answer = solution.tree.nodes, solution.node
+    tree = {
+        "selected": solution.solved,
+        "selected_at": [[len(nodes), answer.node_id]] if answer else [],
+        "nodes": len(nodes),
+        "failed": len(solution.tree.failed),
+    }
+    return {"trees": {problem.id: tree}}
 
 
 def _show_best(output: Output, problem: Problem, solution: Solution) -> None:

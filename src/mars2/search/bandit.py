@@ -58,6 +58,22 @@ class AgentBandit:
         """`agent` wrote a child of `node` that got `reward`."""
         self._arm(node, agent).observe(reward)
 
+    def beliefs(self, agents: Sequence[str], node: int) -> dict[str, tuple[float, ...]]:
+        """What the choice at a node goes by, by "@AGENT": an arm's parameters, or UCB1's (score,
+        mean, pulls with those under way). Empty with a single agent, where nothing is chosen.
+        """
+        if len(agents) == 1:
+            return {}
+        known = self._arms.get(self._place(node), {})
+        arms = [known.get(agent) or self._new_arm() for agent in agents]
+        if self._choice != "ucb1":
+            return {f"@{a}": arm.parameters() for a, arm in zip(agents, arms, strict=True)}
+        scores = ucb1_scores(arms)
+        return {
+            f"@{agent}": (score, arm.mean, arm.count + arm.pending)
+            for agent, arm, score in zip(agents, arms, scores, strict=True)
+        }
+
     def statistics(self) -> dict[int, dict[str, tuple[float, ...]]]:
         """Statistics of every arm, by node and agent."""
         return {

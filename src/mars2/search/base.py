@@ -196,6 +196,15 @@ class Strategy(ABC):
             "depths": dict(sorted(self._depth.items())),
         }
 
+    def beliefs(self, node: int) -> dict[str, tuple[float, ...]]:
+        """What the next decision at a node (or ROOT) would be made by, for people to look at.
+
+        By name: "gen", "cont" and "arm" hold `Arm.parameters`, "weight" the discount of GEN,
+        "edge" the (mean reward, nodes, expansions under way) of a subtree, "@AGENT" what the
+        choice of agents there goes by. Empty for strategies that do not learn.
+        """
+        return {}
+
     def _begin(self, expansion: Expansion) -> None:
         self.asked += 1
         self._under_way[expansion.node_id] = expansion

@@ -159,6 +159,12 @@ class Mcts(Strategy):
         if not self._is_free(parent):
             raise SearchError(f"recorded node {expansion.node_id}: no free place under {parent}")
 
+    def beliefs(self, node: int) -> dict[str, tuple[float, ...]]:
+        """ "edge" of the node itself, and the agents'."""
+        told = self._told_below[node]
+        edge = (self._value(node), float(told), float(self._under_way_below[node]))
+        return {"edge": edge, **self._bandit.beliefs(self.agents, node)}
+
     def statistics(self) -> dict[str, Any]:
         """Adds, by node id, the shape, counts and sums of subtrees; and the agents' arms."""
         return {

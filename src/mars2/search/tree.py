@@ -130,6 +130,19 @@ class AbMcts(Strategy):
     def _failed(self, expansion: Expansion) -> None:
         self._pend(expansion, -1)
 
+    def beliefs(self, node: int) -> dict[str, tuple[float, ...]]:
+        """ "gen", "cont", "arm" (of the node itself), "weight" if guided, and the agents'."""
+        found = {
+            "gen": self._gen[node].parameters(),
+            "cont": self._cont[node].parameters(),
+            "arm": self._arm[node].parameters(),
+            **self._bandit.beliefs(self.agents, node),
+        }
+        if self._guide is not None and node in self._depth:
+            depth = self._depth[node]
+            found["weight"] = (self._guide.weight(depth, self._generated(depth + 1)),)
+        return found
+
     def statistics(self) -> dict[str, Any]:
         """Adds, by node id, parents, children and the statistics of every arm."""
         return {
