@@ -113,7 +113,7 @@ def _load(
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        with _quiet():
+        with quiet():
             tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=local)
             model = AutoModelForCausalLM.from_pretrained(
                 source, local_files_only=local, dtype=_DTYPES[dtype]
@@ -225,7 +225,7 @@ def _convert(file: Path, target: Path) -> None:
     if hasattr(transformers, "GgufConfig"):  # newer versions keep the blocks unless told
         weights["quantization_config"] = transformers.GgufConfig(dequantize=True)
     # The converter's progress bar ignores the library's own switch.
-    with _quiet(), redirect_stderr(io.StringIO()):
+    with quiet(), redirect_stderr(io.StringIO()):
         tokenizer = AutoTokenizer.from_pretrained(file.parent, **options)
         model = AutoModelForCausalLM.from_pretrained(file.parent, **options, **weights)
         model.save_pretrained(target)
@@ -233,7 +233,7 @@ def _convert(file: Path, target: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """No progress bars of a library in a command's output."""
     logging_of = transformers.utils.logging
     shown = logging_of.is_progress_bar_enabled()

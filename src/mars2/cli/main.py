@@ -15,6 +15,7 @@ COMMANDS = {
     "solve": "solve",
     "eval": "evaluate",
     "train": "train",
+    "diversity": "diversity",
     "report": "report",
     "view": "view",
     "reward-model": "reward_model",

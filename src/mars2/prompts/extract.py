@@ -41,38 +41,53 @@ def extract_code(text: str) -> str | None:
     does not replace the program it illustrates. A last fence that is never closed counts to the
     end of the text. Without any such block the whole text is the program if it looks like one.
     """
+    return split_answer(text)[1]
+
+
+def split_answer(text: str) -> tuple[str, str | None]:
+    """(the text before the program, the program as `extract_code` gives it).
+
+    The text ends before the program's opening fence and has no surrounding space; other blocks
+    before the program belong to it. It is empty where the whole answer is the program, and all of
+    the answer where there is none.
+    """
     text = text.replace("\r\n", "\n")
     blocks = _blocks(text)
     if blocks:
-        programs = [block for block in blocks if not _is_illustration(block)]
-        return (programs or blocks)[-1]
+        programs = [block for block in blocks if not _is_illustration(block[1])]
+        begin, code = (programs or blocks)[-1]
+        return "\n".join(_with_opening(text).split("\n")[:begin]).strip(), code
     if "```" in text or not _looks_like_code(text):
-        return None
-    return text.strip("\n").rstrip() + "\n"
+        return text.strip(), None
+    return "", text.strip("\n").rstrip() + "\n"
 
 
-def _blocks(text: str) -> list[str]:
-    """Contents of the fenced blocks that may be Python, in order, none empty."""
-    found: list[str | None] = []
+def _blocks(text: str) -> list[tuple[int, str]]:
+    """Fenced blocks that may be Python, in order, none empty: (line of the fence, contents).
+
+    Lines count from 0 in `_with_opening(text)`.
+    """
+    found: list[tuple[int, str | None]] = []
     opening: re.Match[str] | None = None
+    begin = 0
     body: list[str] = []
-    for line in _with_opening(text).split("\n"):
+    for number, line in enumerate(_with_opening(text).split("\n")):
         fence = _FENCE.match(line)
         if opening is None:
             one_line = _ONE_LINE.match(line)
             if one_line:
-                found.append(one_line["code"] + "\n")
+                found.append((number, one_line["code"] + "\n"))
             elif fence:
-                opening, body = fence, []
+                opening, begin, body = fence, number, []
         elif fence and fence["ticks"].startswith(opening["ticks"]):
-            found.append(_block(opening, body))
+            found.append((begin, _block(opening, body)))
             # A fence that names a language opens a block: the one before was never closed.
-            opening, body = (fence, []) if fence["info"].strip() else (None, [])
+            opening, begin, body = (fence, number, []) if fence["info"].strip() else (None, 0, [])
         else:
             body.append(line)
     if opening is not None:
-        found.append(_block(opening, body))
-    return [block for block in found if block is not None]
+        found.append((begin, _block(opening, body)))
+    return [(begin, block) for begin, block in found if block is not None]
 
 
 def _is_illustration(block: str) -> bool:
