@@ -135,7 +135,7 @@ class Problem(_Strict):
     def unpacked(self, which: TestSet = "all") -> Problem:
         """This problem with its tests as plain lists, as far as `which` needs them.
 
-        The most recent ones are kept, up to 256 MB, so that many programs for one problem are
+        The most recent ones are kept, up to 64 MB, so that many programs for one problem are
         judged at the cost of one unpacking. Do not hold on to what is returned.
         """
         private = self.private_tests
@@ -145,7 +145,7 @@ class Problem(_Strict):
 
 
 TestSet = Literal["public", "all"]
-_RECENT: Recent[Problem] = Recent(256 << 20)
+_RECENT: Recent[Problem] = Recent(64 << 20)
 
 
 class Submission(_Strict):

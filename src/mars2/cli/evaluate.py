@@ -14,11 +14,11 @@ from mars2 import __version__
 from mars2.agents.team import build_team
 from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
 from mars2.cli.output import Output, percent
+from mars2.cli.selection import Selection, selection_options
 from mars2.config import InferenceConfig, RunConfig, SearchConfig
 from mars2.errors import UsageError
 from mars2.evaluation.evaluate import EvalResult, evaluate
 from mars2.evaluation.results import details, problem_info
-from mars2.problems import load
 from mars2.search.journal import Journal
 from mars2.training.rundir import RunDir, problems_digest, write_json
 from mars2.types import Problem
@@ -59,8 +59,7 @@ class _Ks(click.ParamType):
 )
 @click.option("--strategy", type=click.Choice(STRATEGIES), help="Of the tree [ab-mcts].")
 @click.option("--selector", type=click.Choice(SELECTORS), help="Who picks the answer [public].")
-@click.option("--difficulty", help="Only problems of this difficulty.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first N problems.")
+@selection_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -75,8 +74,6 @@ def command(
     ks: list[int] | None,
     strategy: str | None,
     selector: str | None,
-    difficulty: str | None,
-    limit: int | None,
     out: Path | None,
     resume: bool,
     as_json: bool,
@@ -84,6 +81,7 @@ def command(
 ) -> None:
     """Evaluate a team on the problems of SOURCE; private tests only judge."""
     output = Output(as_json)
+    selection = Selection.taken(shared)
     config = chosen(shared).resolve(
         eval__nodes=budget,
         eval__samples=samples,
@@ -100,7 +98,7 @@ def command(
             f"attempts, and there are {config.eval.samples} an agent: give --samples {ks[-1]}. "
             "(Nodes of a tree are not independent; what the tree finds is Pass@N.)"
         )
-    problems = load(source, difficulty=difficulty, limit=limit)
+    problems = selection.load(source, output)
     run = _open_run(out, resume, config, problems) if out else None
     started = time.monotonic()
     result = run_async(_run(config, problems, run, output))

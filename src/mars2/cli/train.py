@@ -16,12 +16,12 @@ import click
 from mars2.agents.team import Team, build_team
 from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
 from mars2.cli.output import Output, percent
+from mars2.cli.selection import Selection
 from mars2.cli.step_view import step_line, step_table
 from mars2.config import RunConfig, load_config
 from mars2.errors import ResumeError, UsageError
 from mars2.evaluation.evaluate import EvalResult, evaluate, paired_rise
 from mars2.inference.rollout import Rollout
-from mars2.problems import load
 from mars2.search.journal import Journal
 from mars2.training.rundir import RunDir, write_json
 from mars2.training.trackers import Kind, Trackers, check_trackers
@@ -124,8 +124,10 @@ def run_training(config: RunConfig, out: Path, resume: bool, output: Output) -> 
     if not resume:
         RunDir.check_new(out)
     limits = config.problems
-    problems = load(limits.train, difficulty=limits.difficulty, limit=limits.limit)
-    heldout = load(limits.heldout, limit=limits.heldout_limit) if limits.heldout else []
+    wanted = Selection(limits.difficulty, limits.since, limits.until, limits.limit, limits.skip_bad)
+    problems = wanted.load(limits.train, output)
+    held = Selection(limit=limits.heldout_limit, skip_bad=limits.skip_bad)
+    heldout = held.load(limits.heldout, output) if limits.heldout else []
     return run_async(Session(config, out, resume, output, problems, heldout).run())
 
 

