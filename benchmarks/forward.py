@@ -106,7 +106,7 @@ def measure(way: str, name: str, rows: list[Sample], budget: int, layers: int, r
         model.set_attn_implementation("sdpa")
         can = Abilities(packs=False, splits=True)
     if "again" in way or "light" in way:
-        checkpoint_layers(model, light="light" in way)
+        checkpoint_layers(model, "light" if "light" in way else "all")
     shared = MIN_SHARED if "shared" in way else 1 << 30
     groups = (
         packed_batches(rows, budget, shared) if can.packs else list(micro_batches(rows, budget))

@@ -61,13 +61,13 @@ def node(
     )
 
 
-def tiny_llama(vocab: int = 24, seed: int = 0) -> LlamaForCausalLM:
+def tiny_llama(vocab: int = 24, seed: int = 0, layers: int = 2) -> LlamaForCausalLM:
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=vocab,
         hidden_size=32,
         intermediate_size=48,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=128,

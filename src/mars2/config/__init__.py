@@ -144,8 +144,9 @@ class LearnerConfig(Section):
     """One learner a policy.
 
     `precision` "bfloat16": matrix products in bfloat16 (autocast); weights, gradients and optimizer
-    stay float32. `activation_checkpointing` computes every layer again in the backward pass instead
-    of keeping what it computed; "light" keeps matrix products and attention. `lora_rank` above 0
+    stay float32. `activation_checkpointing` true computes every layer again in the backward pass
+    instead of keeping what it computed; "light" keeps matrix products and attention; "auto" keeps
+    what fits beside weights, gradients and moments (docs/learner.md). `lora_rank` above 0
     trains low-rank adapters (arXiv 2106.09685) on the layers named in `lora_targets` instead of all
     weights, scaled by lora_alpha / lora_rank.
     """
@@ -160,7 +161,7 @@ class LearnerConfig(Section):
     micro_batch_tokens: int = Field(default=4096, gt=0)
     min_samples: int = Field(default=2, gt=0)  # fewer usable samples wait in the buffer
     precision: Literal["float32", "bfloat16"] = "float32"
-    activation_checkpointing: bool | Literal["light"] = False
+    activation_checkpointing: bool | Literal["light", "auto"] = "auto"
     lora_rank: int = Field(default=0, ge=0)
     lora_alpha: float = Field(default=32.0, gt=0)
     lora_targets: Literal["all-linear"] | list[str] = "all-linear"
@@ -283,23 +284,23 @@ def load_config(
 
 
 _FREE = (
-    "checkpoint_every",
-    "eval_every",
-    "keep_best",
-    "keep_checkpoints",
-    "time_budget_s",
-    "trackers",
+    "learner.activation_checkpointing",
+    "train.checkpoint_every",
+    "train.eval_every",
+    "train.keep_best",
+    "train.keep_checkpoints",
+    "train.time_budget_s",
+    "train.trackers",
 )
 
 
 def free_on_resume(config: RunConfig) -> list[str]:
     """Dotted names of the settings that may change when a run is resumed: they say when to stop,
-    how much to keep or where to show it, never what is computed. `train.steps` is one of them as
+    how much to keep or where to show it, never what comes out. `train.steps` is one of them as
     long as the learning rate is constant; otherwise it is where the rate ends, and it must not rise
     again.
     """
-    free = [f"train.{name}" for name in _FREE]
-    return [*free, "train.steps"] if config.learner.schedule == "constant" else free
+    return [*_FREE, "train.steps"] if config.learner.schedule == "constant" else list(_FREE)
 
 
 def changed_keys(old: RunConfig, new: RunConfig, but: Sequence[str] = ()) -> list[str]:

@@ -6,11 +6,12 @@ log-probs differ from those of the weights that wrote the tokens. Learners stay 
 
 from __future__ import annotations
 
+from collections.abc import Set
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import (
     CheckpointPolicy,
     checkpoint,
@@ -36,24 +37,71 @@ _COSTLY = {
 }
 
 
-def checkpoint_layers(model: nn.Module, *, light: bool = False) -> None:
+def checkpoint_layers(model: nn.Module, how: Literal["all", "light"] = "all") -> None:
     """From now on, keep only the inputs of every layer for the backward pass.
 
     Args:
-        light: also keep matrix products and attention, and compute only the rest again.
+        how: "light": also keep matrix products and attention, and compute only the rest again.
 
     Raises:
         TrainingError: the model does not say what its layers are.
     """
-    layers = [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
+    layers = _layers(model)
     if not layers:
         raise TrainingError(
             f"{type(model).__name__} has no layers that can be computed again: set "
             "learner.activation_checkpointing = false"
         )
-    options = {"context_fn": _keep_costly} if light else {}
+    options = {"context_fn": _keep_costly} if how == "light" else {}
     for layer in layers:
         layer.forward = partial(_again, layer.forward, options)
+
+
+def checkpoint_beyond(model: nn.Module, room: int) -> None:
+    """From now on, the first layers of a forward pass keep what they compute as long as it is at
+    most `room` bytes together, and the others only their inputs. A model that does not say what
+    its layers are keeps everything."""
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    share = _Share(room, parameters)
+    for i, layer in enumerate(_layers(model)):
+        layer.forward = partial(share.forward, i, layer.forward)
+
+
+class _Share:
+    """Decides anew in each forward pass, whose number of tokens decides what a layer takes: by what
+    the first layer kept. The layers of a model are much the same."""
+
+    def __init__(self, room: int, parameters: Set[int]) -> None:
+        self.room = room
+        self.parameters = parameters  # storages that are kept anyway
+        self.layers = 0  # that fit, in the pass under way
+
+    def forward(self, index: int, forward: Any, *arguments: Any, **options: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return forward(*arguments, **options)
+        if index == 0:
+            kept: dict[int, int] = {}
+            with torch.autograd.graph.saved_tensors_hooks(partial(self._note, kept), _as_it_is):
+                out = forward(*arguments, **options)
+            self.layers = self.room // max(1, sum(kept.values()))
+            return out
+        if index < self.layers:
+            return forward(*arguments, **options)
+        return _again(forward, {}, *arguments, **options)
+
+    def _note(self, kept: dict[int, int], tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in self.parameters:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()  # an output that held itself would never be freed
+
+
+def _as_it_is(tensor: Tensor) -> Tensor:
+    return tensor
+
+
+def _layers(model: nn.Module) -> list[Any]:
+    return [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
 
 
 def _again(forward: Any, how: dict[str, Any], *arguments: Any, **options: Any) -> Any:

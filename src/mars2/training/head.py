@@ -2,7 +2,7 @@
 
 A vocabulary of 50,000 makes the logits of a batch larger than the model. They are computed in
 chunks of rows, reduced at once, and computed again in the backward pass, which adds a chunk's part
-of the output layer's gradient to one buffer.
+of the output layer's gradient to one buffer: to `.grad` itself where `accumulate` says so.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from mars2.training.accumulate import accumulates_in_place, gradient
 
 CHUNK_ELEMENTS = 1 << 22  # logits held at a time: 16 MB in float32
 
@@ -53,7 +55,10 @@ def logits_logprobs(
 
 class _HeadLogprobs(torch.autograd.Function):
     """With z = (h Wᵀ + b)/τ and p = softmax(z): ∂ log p_y/∂z = onehot(y) − p, and for the entropy
-    H = −Σ p log p: ∂H/∂z = −p (log p + H)."""
+    H = −Σ p log p: ∂H/∂z = −p (log p + H).
+
+    The gradient of a weight that `accumulates_in_place` goes into its `.grad`, and autograd is
+    given none: see `accumulate_in_place` for what this excludes."""
 
     @staticmethod
     def forward(
@@ -87,7 +92,10 @@ class _HeadLogprobs(torch.autograd.Function):
         wants_hidden, wants_weight, wants_bias = ctx.needs_input_grad[:3]
         matrix = weight.to(hidden.dtype)
         to_hidden = torch.empty_like(hidden) if wants_hidden else None
-        to_weight = torch.zeros_like(weight) if wants_weight else None
+        in_place = accumulates_in_place(weight)
+        to_weight = None
+        if wants_weight:
+            to_weight = gradient(weight) if in_place else torch.zeros_like(weight)
         to_bias = torch.zeros_like(bias) if wants_bias else None
         for part in _chunks(len(hidden), weight.shape[0]):
             z = _scaled(hidden[part], matrix, bias, temperatures[part])
@@ -111,7 +119,7 @@ class _HeadLogprobs(torch.autograd.Function):
                     to_weight.addmm_(slope.t(), hidden[part])
                 else:
                     to_weight += torch.mm(slope.t(), hidden[part])
-        return to_hidden, to_weight, to_bias, None, None, None
+        return to_hidden, None if in_place else to_weight, to_bias, None, None, None
 
 
 def _scaled(hidden: Tensor, matrix: Tensor, bias: Tensor | None, temperatures: Tensor) -> Tensor:

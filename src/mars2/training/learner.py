@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from mars2.config import LearnerConfig, ObjectiveConfig
 from mars2.errors import TrainingError
 from mars2.training import lora
-from mars2.training.activation import checkpoint_layers
+from mars2.training.accumulate import accumulate_in_place
+from mars2.training.activation import checkpoint_beyond, checkpoint_layers
 from mars2.training.forward import (
     batches,
     output_logprobs,
@@ -28,9 +29,16 @@ from mars2.training.forward import (
     output_mask,
     rollout_logprobs,
 )
+from mars2.training.memory import trim
 from mars2.training.objective import ObjectiveSums, Scale, policy_loss
 from mars2.training.sample import Sample
 from mars2.training.schedule import learning_rate
+
+# Layers keep what they compute within this part of what weights, gradients and moments take, and
+# within 128 MB anyway.
+ROOM, LEAST_ROOM = 16, 128 << 20
+# Learners that hold less do not trim: what it saves is little, and pages cost time to get again.
+TRIMS = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +102,10 @@ class Learner:
             lora.add_adapters(model, config, seed=random.Random(f"{seed}/{policy}").getrandbits(32))
         elif objective.needs_reference:
             self.reference = copy.deepcopy(model).requires_grad_(False)
-        if config.activation_checkpointing:
-            checkpoint_layers(model, light=config.activation_checkpointing == "light")
+        _checkpoint(model, config.activation_checkpointing)
+        accumulate_in_place(model)
+        on_cpu = next(model.parameters()).device.type == "cpu"
+        self._trim = trim if on_cpu and _held(model) >= TRIMS else _nothing
         self.config = config
         self.objective = objective
         self.total_steps = total_steps
@@ -306,7 +316,9 @@ class Learner:
             )
             if not torch.isfinite(loss):
                 return float("nan"), None, sums
+            self._trim()
             loss.backward()
+            self._trim()
             total += float(loss.detach())
             sums.add(seen)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
@@ -327,8 +339,25 @@ class Learner:
             group["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        self._trim()
         self.steps += 1
         return rate
+
+
+def _nothing() -> None:
+    pass
+
+
+def _checkpoint(model: nn.Module, how: bool | str) -> None:
+    if how == "auto":
+        checkpoint_beyond(model, max(_held(model) // ROOM, LEAST_ROOM))
+    elif how:
+        checkpoint_layers(model, "light" if how == "light" else "all")
+
+
+def _held(model: nn.Module) -> int:
+    """Bytes of weights, gradients and AdamW's two moments."""
+    return sum(p.nbytes * (4 if p.requires_grad else 1) for p in model.parameters())
 
 
 def _mean(values: Sequence[float]) -> float:
