@@ -7,8 +7,10 @@ optimizer state exists before the step, as it does in every step of a run but th
 take the sides in turn, and medians are compared. "Trained tokens" are output tokens, of which all
 sides have the same.
 
-TRL is given several batch sizes; its speed and memory are those of the fastest. Ours comes as it
-is by default and in steps from plain to whole, so that it shows what each optimisation brings.
+TRL is given several batch sizes, and its own activation checkpointing with the largest of them.
+Ratios are to the fastest of these and to the one with the least memory, by the first round; later
+rounds measure these two only. Ours comes as it is by default and in steps from plain to whole, so
+that it shows what each optimisation brings; its micro-batches are of LearnerConfig's size.
 
     pip install -c constraints.txt trl     # or MARS2_TRL_PYTHON=…, see docs/trl.md
     python benchmarks/trainer.py lab [--rounds 3] [--json]
@@ -48,15 +50,17 @@ from mars2.training.packing import pack, packed_batches
 from mars2.training.sample import Sample
 
 POLICIES = {"lab": "lark", "smollm2": "smollm2"}
-# From plain PyTorch to the default and beyond; each adds to the one before.
+# From plain PyTorch to the default and beyond; each of the first five adds to the one before.
 VARIANTS = {
     "plain": "padded batches sorted by length, logits of all positions",
     "+ head": "the output layer only where an output token is predicted, in chunks",
     "+ packing": "streams without padding",
-    "ours": "shared beginnings computed once (the default)",
+    "+ sharing": "shared beginnings computed once",
+    "ours": "the default: layers beyond the room for them are computed again",
     "light": "activation_checkpointing = light",
-    "checkpointed": "activations computed again in the backward pass: less memory",
+    "checkpointed": "activation_checkpointing = true",
 }
+CHECKPOINTING = {"ours": "auto", "light": "light", "checkpointed": True}
 TRL_BATCHES = (1, 2, 4, 8)
 NEVER = 1 << 30
 
@@ -124,9 +128,7 @@ def our_side(spec: dict[str, Any]) -> dict[str, Any]:
             lr=1e-6,
             max_grad_norm=NEVER,
             micro_batch_tokens=spec["micro_batch_tokens"],
-            activation_checkpointing={"light": "light", "checkpointed": True}.get(
-                spec["variant"], False
-            ),
+            activation_checkpointing=CHECKPOINTING.get(spec["variant"], False),
         ),
         ObjectiveConfig(kl_beta=0.0, correction="off"),
         total_steps=1,
@@ -168,8 +170,10 @@ def measure_ours(options: argparse.Namespace, variant: str) -> dict[str, Any]:
     return _last_line([sys.executable, __file__, options.source, "--side", json.dumps(spec)])
 
 
-def measure_trl(options: argparse.Namespace, rows: Sequence[Sample], size: int) -> dict[str, Any]:
-    """A process of TRL's, `size` sequences a micro-batch."""
+def measure_trl(
+    options: argparse.Namespace, rows: Sequence[Sample], size: int, again: bool
+) -> dict[str, Any]:
+    """A process of TRL's, `size` sequences a micro-batch, with activation checkpointing or not."""
     spec = {
         "model": model_directory(options.source),
         "timed": True,
@@ -193,7 +197,7 @@ def measure_trl(options: argparse.Namespace, rows: Sequence[Sample], size: int) 
                     "num_generations": max(TRL_BATCHES),
                     "per_device_train_batch_size": size,
                     "gradient_accumulation_steps": len(rows) // size,
-                    "gradient_checkpointing": options.trl_checkpointing,
+                    "gradient_checkpointing": again,
                     "max_completion_length": max(len(s.token_ids) for s in rows),
                     "learning_rate": 1e-6,
                     "max_steps": 1,
@@ -216,17 +220,19 @@ def _last_line(command: list[str]) -> dict[str, Any]:
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """All rounds. The first tries every batch size of TRL's, later ones the fastest."""
+    """All rounds, the sides in turn."""
     rows = batch(options.source, options.trees)
-    found: dict[str, list[dict[str, Any]]] = {}
     sizes = [n for n in options.trl_batches if len(rows) % n == 0]
+    trl = {f"TRL, batch {n}": (n, False) for n in sizes}
+    trl |= {f"TRL, batch {n}, checkpointed": (n, True) for n in options.trl_checkpointed}
+    found: dict[str, list[dict[str, Any]]] = {}
     for turn in range(options.rounds):
-        for size in sizes:
-            _add(found, f"TRL, batch {size}", measure_trl(options, rows, size))
+        for name, how in trl.items():
+            _add(found, name, measure_trl(options, rows, *how))
         if turn == 0:
-            cpu = {n: found[f"TRL, batch {n}"][0]["cpu"] for n in sizes}
-            sizes = [min(cpu, key=cpu.__getitem__)]
-        for variant in options.variants:
+            best = {k: min(trl, key=lambda n: found[n][0][k]) for k in ("cpu", "peak_mb")}
+            trl = {name: how for name, how in trl.items() if name in best.values()}
+        for variant in options.variants if turn == 0 else options.later:
             _add(found, variant, measure_ours(options, variant))
     losses = [m["loss"] for of in found.values() for m in of]
     if max(losses) - min(losses) > 1e-4:
@@ -235,7 +241,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python "
         f"{platform.python_version()}, torch {torch.__version__}, 1 thread",
         "shapes": shapes(rows, options.micro_batch_tokens),
-        "fastest": f"TRL, batch {sizes[0]}",
+        "fastest": best["cpu"],
+        "leanest": best["peak_mb"],
         "rounds": found,
     }
 
@@ -246,23 +253,29 @@ def _add(found: dict[str, list[dict[str, Any]]], name: str, row: dict[str, Any])
 
 
 def table(result: dict[str, Any]) -> str:
-    """Medians, and ratios to the fastest of TRL's."""
+    """Medians with least and most, and ratios to the fastest and the leanest of TRL's."""
     tokens = result["shapes"]["trained tokens"]
     mid = {
         name: {k: statistics.median(m[k] for m in of) for k in ("cpu", "peak_mb")}
         for name, of in result["rounds"].items()
     }
-    base = mid[result["fastest"]]
+    fast, lean = mid[result["fastest"]], mid[result["leanest"]]
     lines = [f"{key}: {value}" for key, value in result["shapes"].items()]
     lines += [
         "",
-        "| | trained tokens / CPU s | x TRL | peak MB | x TRL | |",
-        "|---|---|---|---|---|---|",
+        f"fast: {result['fastest']}; lean: {result['leanest']}",
+        "",
+        "| | rounds | CPU s | trained tokens / CPU s | x fast | x lean | peak MB | x fast | x lean "
+        "| |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, m in mid.items():
+        cpu = [x["cpu"] for x in result["rounds"][name]]
+        spread = f" ({min(cpu):.3g} to {max(cpu):.3g})" if len(cpu) > 1 else ""
         lines.append(
-            f"| {name} | {tokens / m['cpu']:.1f} | {base['cpu'] / m['cpu']:.2f} | "
-            f"{m['peak_mb']:.0f} | {m['peak_mb'] / base['peak_mb']:.2f} | "
+            f"| {name} | {len(cpu)} | {m['cpu']:.3g}{spread} | {tokens / m['cpu']:.1f} | "
+            f"{fast['cpu'] / m['cpu']:.2f} | {lean['cpu'] / m['cpu']:.2f} | {m['peak_mb']:.0f} | "
+            f"{m['peak_mb'] / fast['peak_mb']:.2f} | {m['peak_mb'] / lean['peak_mb']:.2f} | "
             f"{VARIANTS.get(name, '')} |"
         )
     return "\n".join([result["machine"], *lines])
@@ -273,14 +286,25 @@ def main() -> None:
     parser.add_argument("source", choices=POLICIES)
     parser.add_argument("--trees", type=int, help="the first informative trees [all]")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--micro-batch-tokens", type=int, default=1024, help="of ours [1024]")
+    parser.add_argument(
+        "--micro-batch-tokens",
+        type=int,
+        default=LearnerConfig().micro_batch_tokens,
+        help="of ours [%(default)s]",
+    )
     parser.add_argument("--trl-batches", type=int, nargs="+", default=list(TRL_BATCHES))
-    parser.add_argument("--trl-checkpointing", action="store_true", help="TRL's default")
+    parser.add_argument(
+        "--trl-checkpointed", type=int, nargs="*", default=[1, 8], help="batch sizes [1 8]"
+    )
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument(
+        "--later", nargs="+", choices=VARIANTS, help="variants of later rounds [all]"
+    )
     parser.add_argument("--shapes", action="store_true", help="print the shapes only")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    options.later = options.later or options.variants
     if options.side:
         print(json.dumps(our_side(json.loads(options.side))))
         return
