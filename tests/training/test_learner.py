@@ -197,15 +197,30 @@ def test_what_is_computed_again():
     assert counts["light"][costly] == counts[False][costly] < counts[True][costly]
 
 
-def test_large_models_give_memory_back_and_small_ones_keep_it(monkeypatch):
-    calls = []
-    monkeypatch.setattr(learning, "trim", lambda: calls.append(1))
-    assert learner().update(samples(6)).optimizer_steps == 1
-    assert not calls
-    monkeypatch.setattr(learning, "TRIMS", 0)
-    assert learner().update(samples(6)).optimizer_steps == 1
-    assert len(calls) == 3  # before and after the backward pass, and after the step
-    memory.trim()  # the real one runs
+def test_care_for_the_heap_changes_no_result(monkeypatch):
+    plain = learner(micro_batch_tokens=30)
+    assert plain._heap is None  # small
+    monkeypatch.setattr(learning, "CARES", 0)
+    cared = learner(micro_batch_tokens=30)
+    trims, blocks = [], set()
+    monkeypatch.setattr(cared._heap, "trim", lambda: trims.append(1))
+    step = cared._step
+
+    def look():
+        blocks.update(p.grad.untyped_storage().data_ptr() for p in cared.model.parameters())
+        return step()
+
+    monkeypatch.setattr(cared, "_step", look)
+    for seed in range(3):
+        metrics = [one.update(samples(9, seed=seed)) for one in (plain, cared)]
+        assert metrics[0] == metrics[1]
+        assert len(blocks) == 1  # all gradients in one piece of memory
+        assert all(p.grad is None for p in cared.model.parameters())
+        assert cared._heap._block is None
+        assert len(trims) > 3
+        blocks.clear()
+    assert torch.equal(flat(plain.model), flat(cared.model))
+    memory.Heap([]).trim()  # the real one runs
 
 
 def test_what_fits_is_kept(monkeypatch):

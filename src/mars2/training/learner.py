@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from mars2.config import LearnerConfig, ObjectiveConfig
 from mars2.errors import TrainingError
 from mars2.training import lora
-from mars2.training.accumulate import accumulate_in_place
+from mars2.training.accumulate import accumulate_in_place, accumulates_in_place
 from mars2.training.activation import checkpoint_beyond, checkpoint_layers
 from mars2.training.forward import (
     batches,
@@ -29,7 +29,7 @@ from mars2.training.forward import (
     output_mask,
     rollout_logprobs,
 )
-from mars2.training.memory import trim
+from mars2.training.memory import Heap
 from mars2.training.objective import ObjectiveSums, Scale, policy_loss
 from mars2.training.sample import Sample
 from mars2.training.schedule import learning_rate
@@ -37,8 +37,8 @@ from mars2.training.schedule import learning_rate
 # Layers keep what they compute within this part of what weights, gradients and moments take, and
 # within 128 MB anyway.
 ROOM, LEAST_ROOM = 16, 128 << 20
-# Learners that hold less do not trim: what it saves is little, and pages cost time to get again.
-TRIMS = 256 << 20
+# Learners that hold less do not care for the heap: pages given back cost time to get again.
+CARES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,6 @@ class Learner:
             self.reference = copy.deepcopy(model).requires_grad_(False)
         _checkpoint(model, config.activation_checkpointing)
         accumulate_in_place(model)
-        on_cpu = next(model.parameters()).device.type == "cpu"
-        self._trim = trim if on_cpu and _held(model) >= TRIMS else _nothing
         self.config = config
         self.objective = objective
         self.total_steps = total_steps
@@ -116,6 +114,10 @@ class Learner:
         self.updates = 0
         self.failures = 0
         trained = [p for p in model.parameters() if p.requires_grad]
+        on_cpu = all(p.device.type == "cpu" for p in trained)
+        self._heap: Heap | None = None
+        if on_cpu and _held(model) >= CARES:
+            self._heap = Heap([p for p in trained if not accumulates_in_place(p)])
         self.optimizer = torch.optim.AdamW(
             [
                 {
@@ -151,7 +153,7 @@ class Learner:
             chosen = order[part::count]
             loss, norm, seen = self._backward(samples, chosen, old)
             if norm is None:
-                self.optimizer.zero_grad(set_to_none=True)
+                self._forget_gradients()
                 skipped += 1
                 continue
             sums.add(seen)
@@ -290,7 +292,7 @@ class Learner:
         self, samples: Sequence[Sample], chosen: Sequence[int], old: Sequence[Tensor] | None
     ) -> tuple[float, float | None, ObjectiveSums]:
         """Gradient of one optimizer step, clipped. The norm is None if it is not finite."""
-        self.optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         part = [samples[i] for i in chosen]
         scale = Scale.of([len(s.token_ids) for s in part], self.max_length)
         total, sums = 0.0, ObjectiveSums()
@@ -316,13 +318,20 @@ class Learner:
             )
             if not torch.isfinite(loss):
                 return float("nan"), None, sums
-            self._trim()
+            if self._heap is not None:
+                self._heap.trim()
             loss.backward()
-            self._trim()
+            if self._heap is not None:
+                self._heap.trim()
             total += float(loss.detach())
             sums.add(seen)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
         return total, float(norm) if torch.isfinite(norm) else None, sums
+
+    def _forget_gradients(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        if self._heap is not None:
+            self._heap.release()
 
     def _rate(self) -> float:
         return learning_rate(
@@ -338,14 +347,9 @@ class Learner:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        self._trim()
+        self._forget_gradients()
         self.steps += 1
         return rate
-
-
-def _nothing() -> None:
-    pass
 
 
 def _checkpoint(model: nn.Module, how: bool | str) -> None:
