@@ -37,7 +37,7 @@ from slow_endpoint import Meter, latency
 
 from mars2.agents.openai import OpenAIPolicy
 from mars2.config import SearchConfig
-from mars2.evaluation.metrics import bootstrap_ci, mean
+from mars2.evaluation.metrics import difference_ci, mean
 from mars2.search import (
     Journal,
     Limiter,
@@ -218,7 +218,7 @@ def quality(tasks: int) -> list[dict[str, Any]]:
                         "how": how,
                         "solved": mean(many),
                         "difference": mean(differences),
-                        "ci95": list(bootstrap_ci(differences, resamples=1000)),
+                        "ci95": list(difference_ci(differences, resamples=1000)),
                     }
                 )
     return rows

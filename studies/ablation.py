@@ -43,7 +43,7 @@ from mars2.agents.base import Agent
 from mars2.agents.team import build_team
 from mars2.config import InferenceConfig, RunConfig, load_config
 from mars2.evaluation.evaluate import judge_tree
-from mars2.evaluation.metrics import bootstrap_ci, mean
+from mars2.evaluation.metrics import bootstrap_ci, difference_ci, mean
 from mars2.inference.guide import Guide, make_guide
 from mars2.inference.rollout import Rollout
 from mars2.inference.select import Selector
@@ -205,7 +205,8 @@ def compared(searches: dict[str, list[Outcomes]], selector: str) -> dict[str, An
         for base in BASELINES:
             other = by_problem(base)
             shared = sorted(chosen.keys() & other.keys())
-            row[f"minus {base}"] = _interval([chosen[p] - other[p] for p in shared])
+            changes = [chosen[p] - other[p] for p in shared]
+            row[f"minus {base}"] = [mean(changes), *difference_ci(changes)]
         table[name] = row
     return table
 

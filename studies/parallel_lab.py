@@ -33,7 +33,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from mars2.agents.base import Agent
 from mars2.agents.team import build_team
 from mars2.config import RunConfig, load_config
-from mars2.evaluation.metrics import bootstrap_ci, mean
+from mars2.evaluation.metrics import difference_ci, mean
 from mars2.inference.rollout import Rollout
 from mars2.inference.select import select
 from mars2.problems import load
@@ -171,7 +171,7 @@ def row(
             "one": mean(a),
             "eight": mean(b),
             "difference": mean(differences),
-            "ci95": list(bootstrap_ci(differences)),
+            "ci95": list(difference_ci(differences)),
         }
     return line
 

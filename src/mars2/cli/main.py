@@ -14,6 +14,7 @@ COMMANDS = {
     "quickstart": "quickstart",
     "solve": "solve",
     "eval": "evaluate",
+    "compare": "compare",
     "train": "train",
     "diversity": "diversity",
     "report": "report",

@@ -1,10 +1,13 @@
-"""Pass rates and their confidence intervals. Pure functions over per-problem outcomes."""
+"""Pass rates. Pure functions over per-problem outcomes; intervals are in `intervals`."""
 
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
+
+from mars2.evaluation.intervals import bootstrap_ci, difference_ci
+
+__all__ = ["bootstrap_ci", "difference_ci", "mean", "pass_at_k"]
 
 
 def mean(values: Sequence[float]) -> float:
@@ -26,27 +29,3 @@ def pass_at_k(samples: int, correct: int, k: int) -> float:
     if not 1 <= k <= samples:
         raise ValueError(f"k={k} is not within 1..samples={samples}: draw more samples")
     return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)
-
-
-def bootstrap_ci(
-    values: Sequence[float], *, resamples: int = 2000, level: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean, resampling problems (one value a problem).
-
-    Returns:
-        (low, high); both NaN for no values. Reproducible for a seed.
-    """
-    if not values:
-        return (math.nan, math.nan)
-    rng = random.Random(seed)
-    n = len(values)
-    means = sorted(math.fsum(rng.choices(values, k=n)) / n for _ in range(resamples))
-    tail = (1.0 - level) / 2.0
-    return (_quantile(means, tail), _quantile(means, 1.0 - tail))
-
-
-def _quantile(ordered: Sequence[float], q: float) -> float:
-    position = q * (len(ordered) - 1)
-    low = math.floor(position)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (position - low) * (ordered[high] - ordered[low])

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mars2.errors import UsageError
-from mars2.evaluation.metrics import bootstrap_ci, mean, pass_at_k
+from mars2.evaluation.metrics import bootstrap_ci, difference_ci, mean, pass_at_k
 from mars2.search.budget import Spent
 
 
@@ -246,5 +246,5 @@ def paired_rise(
     """Rise of the agents' mean pass@1, paired by problem: `{"mean", "ci95", "problems"}`."""
     old, new = before.mean_rates(), after.mean_rates()
     rises = [new[p] - old[p] for p in sorted(old.keys() & new.keys())]
-    low, high = bootstrap_ci(rises, resamples=resamples, seed=seed)
+    low, high = difference_ci(rises, resamples=resamples, seed=seed)
     return {"mean": mean(rises), "ci95": [low, high], "problems": len(rises)}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from mars2.evaluation.metrics import bootstrap_ci, mean
+from mars2.evaluation.metrics import bootstrap_ci, difference_ci, mean
 
 BINS = 10
 MIN_SLOPE, MAX_SLOPE = 0.02, 50.0  # of a calibration: never zero, so that it keeps the order
@@ -274,15 +274,17 @@ def compare(
     problems = sorted(set.intersection(*(set(v) for v in values.values()))) if values else []
     columns = {how: [of[p] for p in problems] for how, of in values.items()}
 
-    def summary(column: Sequence[float]) -> dict[str, Any]:
-        low, high = bootstrap_ci(column, resamples=resamples, seed=seed)
+    def summary(column: Sequence[float], interval: Callable[..., Any]) -> dict[str, Any]:
+        low, high = interval(column, resamples=resamples, seed=seed)
         return {"mean": mean(column), "ci95": [low, high]}
 
     return {
         "problems": len(problems),
-        **{how: summary(column) for how, column in columns.items()},
+        **{how: summary(column, bootstrap_ci) for how, column in columns.items()},
         f"minus_{against}": {
-            how: summary([a - b for a, b in zip(column, columns[against], strict=True)])
+            how: summary(
+                [a - b for a, b in zip(column, columns[against], strict=True)], difference_ci
+            )
             for how, column in columns.items()
             if how != against
         },
