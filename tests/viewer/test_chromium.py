@@ -314,3 +314,30 @@ def test_json_of_the_data_is_what_the_page_has(chromium: Chromium, small: Path) 
     keys = ("node_id", "parent_id", "agent", "reward", "code")
     expected = [[n.get(k) for k in keys] for n in exported]
     assert shown == [[a, b or 0, *rest] for a, b, *rest in expected]
+
+
+PIECES = (
+    *("a\n", "b = 1\n", "'''x\n", "# c\n", 'f"{q!r}"\n', "\n", "@d\n", "0x1f\n", "é", "\\"),
+    HOSTILE,
+)
+
+
+def test_diff_and_colours_lose_nothing(chromium: Chromium, small: Path) -> None:
+    chromium.open(view(small))
+    rng = random.Random(5)
+    texts = ["".join(rng.choices(PIECES, k=rng.randrange(12))) for _ in range(300)]
+    check = """
+        return arguments[0].filter(([a, b]) => {
+          const lines = mars2.diff(a, b);
+          const without = (s) => lines.filter(([sign]) => sign !== s).map(([, l]) => l).join('\\n');
+          const joined = mars2.tokens(a).map(([, text]) => text).join('');
+          return without('+') !== a || without('-') !== b || joined !== a;
+        })"""
+    texts = [text.replace("\ud800", "") for text in texts]  # the driver's messages are UTF-8
+    assert chromium.script(check, list(zip(texts[::2], texts[1::2], strict=True))) == []
+    found = chromium.script("return mars2.tokens(arguments[0])", "def f(x): return 'a' # b")
+    kinds = {text: kind for kind, text in found}
+    wanted = {"def": "keyword", "f": "name", "return": "keyword", "'a'": "string", "# b": "comment"}
+    assert wanted.items() <= kinds.items()
+    far = "return mars2.diff(arguments[0], 'y\\n'.repeat(3000))"
+    assert chromium.script(far, "\n".join(map(str, range(3000)))) is None

@@ -37,7 +37,7 @@ function level(model, tree, at, next, time, only = false) {
     rows.push(numberRow("children", `${told.length}, ${busy} under way`, false));
   } else {
     const weight = tree.belief(`${at.id}:weight`, "weight", time)?.[0] ?? 1;
-    const gen = weight < 1 ? `GEN × ${short(weight)}` : "GEN";
+    const gen = weight < 1 ? `GEN × ${Number(weight.toPrecision(2))}` : "GEN";
     const [widen, deepen] = only ? [false, false] : [next === null, next !== null];
     rows.push(armRow(gen, kind, tree.belief(`${at.id}:gen`, "gen", time), widen));
     if (told.length) {

@@ -146,7 +146,7 @@ function changes(model, node) {
     if (lines.every(([sign]) => sign === " ")) return [el("p", { class: "note" }, "The same program.")];
     return [el("pre", { class: "diff" }, shownLines(lines))];
   };
-  return section("diff", `Changes to node ${node.parent.id}`, fill);
+  return section("diff", `Changes from node ${node.parent.id}`, fill);
 }
 
 function shownLines(lines) {

@@ -2,6 +2,8 @@
 
 import { TreeCanvas } from "./canvas.js";
 import { showNode } from "./details.js";
+import { diff } from "./diff.js";
+import { tokens } from "./highlight.js";
 import { legend } from "./legend.js";
 import { follow } from "./live.js";
 import { spoken } from "./marks.js";
@@ -254,5 +256,7 @@ globalThis.mars2 = {
   model,
   canvas,
   summary,
+  diff,
+  tokens,
   look: () => ({ tree: tree?.id, node: node?.id, time, of: tree?.time, playing: player !== null }),
 };

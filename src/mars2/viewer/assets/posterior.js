@@ -4,7 +4,7 @@
 
 import { el, short } from "./text.js";
 
-const POINTS = 400;
+const POINTS = 1200;
 const SVG = "http://www.w3.org/2000/svg";
 
 /** {mean, low, high, density}: low and high leave 2.5 % on each side; density is of x. */
