@@ -22,7 +22,9 @@ _VALUES = st.lists(
     ),
     max_size=4,
 )
-_ONCE = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_ONCE = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @_ONCE
