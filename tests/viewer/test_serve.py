@@ -61,6 +61,7 @@ def test_damage_is_told_and_not_an_end(tmp_path: Path) -> None:
     assert sum(r[0] == "tell" for r in answer["records"]) == 2
 
 
+@pytest.mark.slow  # with what only the slow tests install
 def test_only_this_machine_with_the_token_is_answered(tmp_path: Path) -> None:
     pytest.importorskip("starlette", reason="pip install -e '.[serve]'")
     from starlette.testclient import TestClient
@@ -189,6 +190,7 @@ def until(condition: Any, search: subprocess.Popen[str]) -> None:
     raise AssertionError("it never came")
 
 
+@pytest.mark.slow  # with what only the slow tests install
 def test_a_port_that_is_taken_is_a_usage_error(tmp_path: Path) -> None:
     pytest.importorskip("uvicorn", reason="pip install -e '.[serve]'")
     import socket
