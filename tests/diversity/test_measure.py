@@ -59,6 +59,7 @@ def test_means_over_pairs_then_over_problems_by_hand():
     assert a["ci95"][0] <= a["diversity"] <= a["ci95"][1]
     assert b["diversity"] == 0
     assert (b["problems"], b["single"]) == (1, 1)
+    assert math.isnan(b["ci95"][0])  # one problem says nothing about others
     (pair,) = found["between"]
     assert (pair["a"], pair["b"], pair["problems"]) == ("a", "b", 2)
     assert pair["diversity"] == pytest.approx((1 / 3 + 1) / 2)

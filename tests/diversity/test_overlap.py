@@ -70,6 +70,7 @@ def test_what_cannot_be_known_is_nan():
     assert math.isnan(found["fails_b_given_a"])
     assert math.isnan(found["failure_jaccard"])
     assert found["gain"] == 0
+    assert math.isnan(found["ci95"]["both"][0])  # of one problem
     apart = one({"a": {"p": [T]}, "b": {"q": [T]}})
     assert apart["problems"] == 0
     assert math.isnan(apart["both"])

@@ -183,4 +183,6 @@ def _value(row: Mapping[str, Any]) -> list[str]:
 def _number(value: float, interval: Sequence[float]) -> str:
     if math.isnan(value):
         return "–"
+    if math.isnan(interval[0]):
+        return f"{value:.3f}"
     return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]"

@@ -100,13 +100,12 @@ class Hidden:
             device = next(self._model.parameters()).device
             with torch.inference_mode():
                 attention = torch.tensor(mask, device=device)
-                output = self._model(
-                    input_ids=torch.tensor(tokens, device=device),
-                    attention_mask=attention,
-                    output_hidden_states=True,
+                # Without the head: logits of every token would be most of the memory.
+                output = self._model.base_model(
+                    input_ids=torch.tensor(tokens, device=device), attention_mask=attention
                 )
                 weight = attention.unsqueeze(-1).float()
-                states = output.hidden_states[-1].float() * weight
+                states = output.last_hidden_state.float() * weight
                 means = (states.sum(1) / weight.sum(1)).cpu().numpy()
             for i, row in zip(batch, means, strict=True):
                 rows[i] = row

@@ -47,7 +47,7 @@ def error_overlap(
     those problems less that of the better agent alone. NaN where undefined.
 
     `ci95` holds 95 % percentile bootstrap intervals over problems of all of them; samples of
-    problems in which one is undefined are left out of its interval.
+    problems in which one is undefined are left out of its interval. NaN below two problems.
     """
     return [
         _pair(a, b, outcomes, resamples=resamples, seed=seed)
@@ -67,7 +67,7 @@ def _pair(a: str, b: str, outcomes: Outcomes, *, resamples: int, seed: int) -> d
     whole = _statistics(np.ones((1, n)), table)
     # Drawing n problems anew is weighing each by how often it was drawn.
     rng = np.random.default_rng(seed)
-    weights = rng.multinomial(n, np.full(n, 1 / n), resamples) if n else np.zeros((1, 0))
+    weights = rng.multinomial(n, np.full(n, 1 / n), resamples) if n > 1 else np.zeros((1, n))
     drawn = _statistics(weights.astype(float), table)
     return {
         "a": a,
