@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import hashlib
 import json
 import pickle
@@ -111,3 +112,17 @@ async def test_it_is_judged_like_any_other() -> None:
         bad = await verifier.verify(p.unpacked(), "n = int(input()); print(-n if n != 3 else 3)")
     assert (good.status, good.passed, good.total) == (Status.PASSED, 4, 4)
     assert (bad.status, bad.passed) == (Status.WRONG_ANSWER, 3)
+
+
+async def test_judging_many_problems_keeps_few_unpacked() -> None:
+    many = [
+        Problem(id=f"p{n}", statement="", private_tests=packed([n] * 50, size=60 << 20))
+        for n in range(12)
+    ]
+    async with Verifier() as verifier:
+        for p in many:
+            verdict = await verifier.verify(p.unpacked(), "print(-int(input()))")
+            assert verdict.passed == 50
+    gc.collect()
+    alive = sum(type(o) is StdinTest for o in gc.get_objects())
+    assert alive < 3 * 50, "the verifier, or somebody else, holds on to what was unpacked"
