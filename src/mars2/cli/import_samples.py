@@ -6,6 +6,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from mars2 import __version__
 from mars2.cli.evaluate import show_summary
 from mars2.cli.options import json_option, run_async
 from mars2.cli.output import Output
+from mars2.cli.selection import Selection, selection_options
 from mars2.config import AgentConfig, RunConfig, load_config
 from mars2.errors import ResumeError, UsageError
 from mars2.evaluation.outcomes import EvalResult
@@ -21,7 +23,6 @@ from mars2.evaluation.results import details, problem_info
 from mars2.exchange.formats import SAMPLE_FORMATS, SampleFormat
 from mars2.exchange.read import Samples, check_samples
 from mars2.exchange.rejudge import rejudge
-from mars2.problems import load
 from mars2.search.journal import Journal
 from mars2.training.rundir import RunDir, problems_digest, safe_name, write_json
 from mars2.types import Problem
@@ -52,8 +53,7 @@ from mars2.verifier import make_verifier
     metavar="KEY=VALUE",
     help="Override a setting, for example --set verifier.time_limit_s=10 (repeatable).",
 )
-@click.option("--difficulty", help="SOURCE is only its problems of this difficulty.")
-@click.option("--limit", type=click.IntRange(min=1), help="SOURCE is only its first N problems.")
+@selection_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -69,11 +69,10 @@ def command(
     profile: str | None,
     workers: int | None,
     overrides: tuple[str, ...],
-    difficulty: str | None,
-    limit: int | None,
     out: Path | None,
     resume: bool,
     as_json: bool,
+    **selected: Any,
 ) -> int:
     """Judge the programs in FILE on the problems of SOURCE, all of which FILE has to hold.
 
@@ -83,7 +82,7 @@ def command(
     output = Output(as_json)
     if resume and out is None:
         raise UsageError("--resume needs --out, the directory to go on in")
-    problems = load(source, difficulty=difficulty, limit=limit)
+    problems = Selection.taken(selected).load(source, output)
     samples = check_samples(file, problems, format_)
     config = _config(samples, agent, profile, workers, overrides)
     run = _open_run(out, resume, config, problems, samples) if out else None

@@ -15,12 +15,12 @@ from pydantic import ValidationError
 
 from mars2.cli.options import json_option, run_async
 from mars2.cli.output import Output
+from mars2.cli.selection import Selection
 from mars2.cli.verify_journal import Journal, digest, read_verdicts
 from mars2.cli.verify_report import explain, print_summary, summary
 from mars2.cli.verify_results import Judged, metrics_path, write_results
 from mars2.config import VerifierConfig
 from mars2.errors import UsageError
-from mars2.problems import load
 from mars2.types import Problem, Status, Submission, TestSet, Verdict
 from mars2.verifier import AnyVerifier, make_verifier
 from mars2.verifier.batch import run_verify
@@ -58,6 +58,7 @@ from mars2.verifier.formats import FORMATS, Format, program, read_file, read_sub
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--tests", type=click.Choice(["all", "public"]), default="all", show_default=True)
 @click.option("--all-tests", is_flag=True, help="Go on after the first failing test.")
+@click.option("--skip-bad", is_flag=True, help="Leave bad rows of --problems out.")
 @click.option("--time-limit", type=float, help="CPU seconds a test, for problems without one.")
 @click.option("--memory-limit", type=int, help="MiB, for problems without a limit.")
 @click.option(
@@ -86,6 +87,7 @@ def command(
     workers: int,
     tests: TestSet,
     all_tests: bool,
+    skip_bad: bool,
     time_limit: float | None,
     memory_limit: int | None,
     output_path: Path | None,
@@ -116,7 +118,8 @@ def command(
     if explained is not None and output_path is not None:
         raise UsageError("--explain judges one submission: leave --output out")
     is_file = Path(source).exists() or (source.endswith(".jsonl") and "@" not in source)
-    problems = load(f"jsonl:{source}" if is_file and ":" not in source else source)
+    known = f"jsonl:{source}" if is_file and ":" not in source else source
+    problems = Selection(skip_bad=skip_bad).load(known, Output(as_json))
     loaded = read_submissions(submissions, problems, format_)
     run = _Run(
         problems={problem.id: problem for problem in problems},
