@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +121,38 @@ def test_a_resumed_run_judges_no_program_again(
     again = json.loads(done.out)
     for key in ("agents", "team", "curves", "groups"):
         assert again[key] == first[key]
+
+
+def test_an_agent_cannot_have_the_name_of_the_trees(evaluate, mars2, tmp_path: Path) -> None:
+    done = mars2("eval", "jsonl:p.jsonl", "--agent", f"team=scripted:{tmp_path / 'agent.py'}")
+    assert done.code == 2
+    assert 'an agent is called "team"' in done.err
+
+
+@pytest.mark.slow
+def test_a_killed_evaluation_resumes_to_the_same_results(evaluate, tmp_path: Path) -> None:
+    options = ("--samples", 4, "--budget", 40, "--set=search.concurrency=2", "--json")
+    whole = json.loads(evaluate(*options, "--out", "whole").out)
+    argv = ["eval", "jsonl:p.jsonl", "--agent", f"a=scripted:{tmp_path / 'agent.py'}"]
+    argv += [str(option) for option in options]
+    journal = tmp_path / "run" / "journal.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from mars2.cli.main import main; main()", *argv, "--out", "run"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and (not journal.exists() or journal.stat().st_size < 40_000):
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "results.json").exists()
+    kept = journal.read_bytes().count(b'"event":"tell"')
+    done = evaluate(*options, "--out", "run", "--resume")
+    assert done.code == 0, done.err
+    again = json.loads(done.out)
+    for key in ("agents", "team", "curves", "groups"):
+        assert again[key] == whole[key]
+    assert again["spent"]["nodes"] == whole["spent"]["nodes"] == 3 * 44
+    assert 0 < kept < 3 * 44
+    assert journal.read_bytes().count(b'"event":"tell"') == 3 * 44

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from mars2.agents.base import Agent
 from mars2.config import BudgetConfig, RunConfig
+from mars2.errors import UsageError
 from mars2.evaluation.judge import judge_tree
 from mars2.evaluation.outcomes import EvalResult, TreeOutcome, paired_rise
 from mars2.inference.guide import make_guide
@@ -52,7 +53,10 @@ async def evaluate(
 
     Raises:
         EndpointDownError: an endpoint is down from the start.
+        UsageError: an agent is called "team", the name under which trees are recorded.
     """
+    if "team" in agents:
+        raise UsageError('an agent is called "team", as trees are in the journal: rename it')
     guide = make_guide(config.inference, reward_model)
     limiter = Limiter(config.search.concurrency)
     alone = _alone(config)
