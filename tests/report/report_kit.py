@@ -94,6 +94,57 @@ def evaluation(rates: dict[str, list[list[bool]]]) -> dict[str, Any]:
     return {"summary": result.summary(resamples=50), "outcomes": result.to_json()}
 
 
+def write_eval(
+    path: Path,
+    outcomes: dict[str, dict[str, list[bool]]],
+    trees: dict[str, tuple[list[int], int | None]],
+    info: dict[str, dict[str, Any]] | None = None,
+    *,
+    nodes: int = 4,
+    settings: dict[str, Any] | None = None,
+) -> Path:
+    """As `mars2 eval --out` writes it.
+
+    `trees`: by problem the nodes, of 0 to `nodes` − 1, that pass all tests, and the one selected
+    in the end (None: the selector never found any).
+    """
+    from mars2.evaluation.outcomes import EvalResult, TreeOutcome
+    from mars2.evaluation.results import details
+
+    result = EvalResult(
+        outcomes,
+        {
+            problem: TreeOutcome(
+                selected=chosen in passed,
+                any_passed=bool(passed),
+                nodes=nodes,
+                failed=0,
+                order=tuple(range(nodes)),
+                passed=tuple(passed),
+                selected_at=((1, None),) if chosen is None else ((chosen + 1, chosen),),
+            )
+            for problem, (passed, chosen) in trees.items()
+        },
+    )
+    known = {p: {"difficulty": None, "date": None, "format": "stdin"} for p in trees} | (info or {})
+    path.mkdir(parents=True)
+    agents = [{"name": n, "spec": f"micro:{n}", "policy": None, "role": "coder"} for n in outcomes]
+    config = {"seed": 0, "agents": agents, "eval": {"bootstrap": 50}} | (settings or {})
+    (path / "config.json").write_text(json.dumps(config))
+    manifest = {"kind": "eval", "status": "finished", "problems": "abc"}
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    results = {
+        "source": "lab:lists",
+        "seconds": 12.0,
+        "spent": {"nodes": 40, "tokens": 1234, "seconds": 9.0, "cost": 0.25},
+        **result.summary(resamples=50),
+        "outcomes": result.to_json(),
+        **details(result, known, resamples=50),
+    }
+    (path / "results.json").write_text(json.dumps(results))
+    return path
+
+
 BEFORE = evaluation({"lark": [[True, False], [False, False]], "loom": [[True, True], [False] * 2]})
 AFTER = evaluation({"lark": [[True, True], [True, False]], "loom": [[True, True], [True] * 2]})
 POLICIES = {"lark": "lark", "loom": "loom"}

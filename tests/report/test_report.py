@@ -44,13 +44,15 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
         "nodes": 96,
         "tokens_written": 1920,
         "tokens_trained": 1440,
+        "cost": None,
         "seconds": pytest.approx(26.4),
     }
     rows = table(report, "Held-out")
     assert rows[0][:3] == ["run", "lark", "pass@1"]
     assert rows[0][3].startswith("0.250 [")
-    assert rows[2][1] == "mean"
-    assert rows[2][5].startswith("+0.500 [")
+    assert rows[1][:3] == ["run", "lark", "pass@2"]
+    assert rows[4][1] == "mean"
+    assert rows[4][5].startswith("+0.500 [")
     assert table(report, "Runs")[0][:6] == [
         *("run", "finished", "0", "6"),
         *("0.875 at step 6", "0.550 at step 6"),
@@ -119,7 +121,7 @@ def test_the_command_on_a_torn_unfinished_run(tmp_path: Path, capfd) -> None:
     seen = capfd.readouterr()
     assert "unfinished" in seen.out
     assert "note: run: metrics.jsonl: 1 broken line left out" in seen.out
-    assert "report.md" in seen.err
+    assert "report.html" in seen.err
     assert (run / "report" / "report.md").exists()
     assert not (run / "report" / "figures").exists()
 
@@ -160,7 +162,7 @@ def test_a_run_without_metrics_has_tables_and_no_figures(tmp_path: Path) -> None
     report = build_report([run])
     assert report.figures == []
     write_report(report, tmp_path / "out")
-    assert table(report, "Runs")[0][:4] == ["run", "failed", "0", "0"]
+    assert table(report, "Runs") == [["run", "failed", "0", "0 s"]]
 
 
 def test_null_everywhere_is_no_error(tmp_path: Path) -> None:

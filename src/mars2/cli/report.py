@@ -1,4 +1,4 @@
-"""`mars2 report`: the curves and tables of training runs, finished or not."""
+"""`mars2 report`: the tables and curves of evaluations and training runs, finished or not."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ from mars2.report.write import build_report, default_out, write_report
 @click.option("--no-figures", is_flag=True, help="Tables only; needs no matplotlib.")
 @json_option
 def command(runs: tuple[Path, ...], out: Path | None, no_figures: bool, as_json: bool) -> None:
-    """Draw the curves of RUNS and say what they came to.
+    """Say what RUNS came to, in tables and curves: evaluations and training runs.
 
-    Runs that differ by their seed only are one curve, their mean with a band. Writes report.md,
-    report.json and figures (SVG for light and dark pages, PNG).
+    Runs that differ by their seed only are one curve, their mean with a band. Writes report.html
+    (one file that needs no other), report.md, report.json and figures (SVG for light and dark
+    pages, PNG).
     """
     output = Output(as_json)
     report = build_report(runs)
@@ -32,9 +33,13 @@ def command(runs: tuple[Path, ...], out: Path | None, no_figures: bool, as_json:
         output.data(report.to_json())
     else:
         for table in report.tables:
+            if table.key in ("all-settings", "problems"):
+                continue  # long: they are in the files
             output.table(table.title, table.columns, table.rows)
         for note in report.notes():
             output.show(f"note: {note}")
     target = out or default_out(runs)
-    write_report(report, target, figures=not no_figures)
-    output.log(f"report: {target / 'report.md'}")
+    written = write_report(report, target, figures=not no_figures)
+    if written[0].name != "report.html":
+        output.log("no report.html: it needs Jinja2, pip install 'mars2[report]'")
+    output.log(f"report: {written[0]}")

@@ -14,9 +14,11 @@ from typing import Any
 
 from mars2.errors import UsageError
 from mars2.report.panels import Figure, Line, Panel
+from mars2.report.text import shown
 
 AXES = (2.45, 1.55)  # inches of one plot, to which its margins are added
 LEFT, RIGHT, ABOVE, BELOW = 0.62, 0.13, 0.32, 0.42
+LABEL = 60  # characters of a name in a figure
 DOTS = 160  # an inch, of PNGs
 SMALL_SPAN = 1e-9  # values closer than this are drawn as one flat line
 
@@ -77,6 +79,26 @@ def draw_figures(figures: Sequence[Figure], names: Sequence[str], folder: Path) 
     return written
 
 
+def draw_panel(panel: Panel, names: Sequence[str], theme: Theme) -> Any:
+    """One panel alone, without its title and unit, as a canvas of matplotlib.
+
+    Arguments and errors as of `draw_figures`.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+
+    left = LEFT - 0.18  # the unit stands elsewhere
+    width, height = left + AXES[0] + RIGHT, 0.1 + AXES[1] + BELOW
+    with matplotlib.rc_context(_settings(theme)):
+        canvas = Canvas(figsize=(width, height))
+        place = (left / width, BELOW / height, AXES[0] / width, AXES[1] / height)
+        axes = canvas.add_axes(place)
+        _panel(axes, panel, names, theme)
+        axes.set_title("")
+        axes.set_ylabel("")
+    return canvas
+
+
 def _save(drawn: Any, path: Path, *, transparent: bool) -> None:
     import matplotlib
 
@@ -96,7 +118,9 @@ def _draw(figure: Figure, names: Sequence[str], theme: Theme) -> Any:
     entries = [n for n in names if any(x.who == n for p in figure.panels for x in p.lines)]
     cell = (LEFT + AXES[0] + RIGHT, ABOVE + AXES[1] + BELOW)
     width = columns * cell[0]
-    abreast = max(1, int(width / (0.5 + 0.07 * max(map(len, entries), default=0))))
+    abreast = max(
+        1, int(width / (0.5 + 0.07 * max((len(shown(n, LABEL)) for n in entries), default=0)))
+    )
     head = 0.24 + 0.2 * math.ceil(len(entries) / abreast)
     size = (width, rows * cell[1] + head)
     with matplotlib.rc_context(_settings(theme)):
@@ -172,8 +196,8 @@ def _handle(colour: str, style: str = "solid") -> Any:
 
 def _literal(text: str) -> str:
     """As it is: matplotlib reads $ as mathematics and hides labels that begin with _."""
-    shown = text.replace("$", r"\$")
-    return f" {shown}" if shown.startswith("_") else shown
+    text = shown(text, LABEL).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text
 
 
 def _colour(who: str, names: Sequence[str], theme: Theme) -> str:
@@ -188,7 +212,7 @@ def _panel(axes: Any, panel: Panel, names: Sequence[str], theme: Theme) -> None:
     for line in panel.lines:
         _line(axes, line, _colour(line.who, names, theme))
     axes.set_title(_literal(panel.title))
-    axes.set_xlabel("step", labelpad=1)
+    axes.set_xlabel(panel.x, labelpad=1)
     axes.set_ylabel(panel.unit)
     axes.xaxis.set_major_locator(
         MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
@@ -210,8 +234,8 @@ def _panel(axes: Any, panel: Panel, names: Sequence[str], theme: Theme) -> None:
 
 
 def _tick(value: float) -> str:
-    """As short as it is exact: 0.25, −2, 1.5e−4."""
-    text = f"{value:.4g}"
+    """As short as it is exact: 0.25, −2, 1.5e−4, 20k."""
+    text = f"{value:.4g}" if abs(value) < 1e4 else f"{value / 1000:.6g}k"
     if 0 < abs(value) < 1e-3:
         digits, power = f"{value:.2e}".split("e")
         text = f"{float(digits):g}e{int(power)}"
@@ -254,7 +278,10 @@ def _line(axes: Any, line: Line, colour: str) -> None:
         )
         return
     if curve.low is not None and curve.high is not None:
-        axes.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.18, linewidth=0)
+        alpha = 0.18 if line.who else 0.1  # ink is darker than any colour
+        axes.fill_between(
+            curve.steps, curve.low, curve.high, color=colour, alpha=alpha, linewidth=0
+        )
     if line.raw is not None:
         axes.plot(line.raw.steps, line.raw.values, color=colour, linewidth=0.7, alpha=0.3)
     few = len(curve.steps) <= 12 and line.style == "solid"

@@ -37,13 +37,17 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One small plot. `floor` None: free; else the axis reaches down to it; likewise `ceiling`."""
+    """One small plot over `x`.
+
+    `floor` None: free; else the axis reaches down to it; likewise `ceiling`.
+    """
 
     title: str
     unit: str
     lines: list[Line]
     floor: float | None = None
     ceiling: float | None = None
+    x: str = "step"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class Figure:
     """Panels of one subject; `name` is that of its files.
 
     `constant`: metrics that were the same at every step, which need no panel: title → value.
+    `note`: what bands and bars are, where that needs saying.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Figure:
     panels: list[Panel]
     constant: dict[str, float] = field(default_factory=dict)
     columns: int = 3
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

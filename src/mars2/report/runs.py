@@ -6,7 +6,6 @@ Nothing here fails because a run ended badly; what was missing or broken becomes
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mars2.errors import UsageError
+from mars2.evaluation.outcomes import EvalResult
+from mars2.report.text import finite, mapping, rows_of
 
 IGNORED = (("seed",), ("train", "trackers"))
 """Settings that do not keep runs from being seeds of one group."""
@@ -21,12 +22,17 @@ IGNORED = (("seed",), ("train", "trackers"))
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Held-out results after `step` steps (0: before training; None: not of a training run)."""
+    """Held-out results after `step` steps (0: before training; None: not of a training run).
+
+    `more` is all else of the file: curves, groups, what was spent. `summary` has its agents and
+    team as objects, `outcomes` is one; what is in them is as the file has it.
+    """
 
     label: str
     step: int | None
     summary: dict[str, Any]
     outcomes: dict[str, Any]
+    more: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,8 @@ class Run:
     """One run directory.
 
     `rows`: lines of metrics.jsonl by rising step, each step once. `agents`: agent → policy, in the
-    order of the settings. `notes`: what a reader must know about gaps and repairs.
+    order of the settings. `notes`: what a reader must know about gaps and repairs. `diversity`:
+    of diversity.json, if it is there.
     """
 
     path: Path
@@ -45,6 +52,7 @@ class Run:
     evaluations: list[Evaluation]
     agents: dict[str, str]
     notes: list[str] = field(default_factory=list)
+    diversity: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> int | None:
@@ -88,14 +96,22 @@ def load_run(path: Path, name: str | None = None) -> Run:
         raise UsageError(f"{path} is no run: it has none of {', '.join(known)}")
     notes: list[str] = []
     settings = _object(path / "config.json", notes)
+    if "agents" in settings:
+        settings["agents"] = [a for a in rows_of(settings["agents"]) if _named(a)]
     manifest = _object(path / "manifest.json", notes)
     rows = _rows(path / "metrics.jsonl", notes)
     last = rows[-1]["step"] if rows else 0
     evaluations = _evaluations(path, manifest, last, notes)
     notes += _warnings(rows, manifest)
-    agents = _agents(settings, manifest, rows)
+    if manifest.get("kind") == "eval" and not (path / "results.json").exists():
+        notes.append("no results yet: an evaluation writes results.json when it ends")
+    if evaluations:
+        _complete(evaluations[-1], settings)
+    agents = _agents(settings, manifest, rows, evaluations)
     name = name or path.resolve().name
-    return Run(path, name, settings, manifest, rows, evaluations, agents, notes)
+    measured = path / "diversity.json"
+    diversity = _object(measured, notes) if measured.exists() else {}
+    return Run(path, name, settings, manifest, rows, evaluations, agents, notes, diversity)
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
@@ -141,9 +157,13 @@ def _identity(run: Run) -> str | None:
     for *sections, key in IGNORED:
         inner = settings
         for section in sections:
-            inner = inner.get(section, {})
+            inner = inner.get(section)
+            if not isinstance(inner, dict):
+                inner = {}
         inner.pop(key, None)
-    return json.dumps([settings, list(run.agents)], sort_keys=True)
+    # Evaluations of different problems are not seeds of each other.
+    problems = run.manifest.get("problems") if run.manifest.get("kind") == "eval" else None
+    return json.dumps([settings, list(run.agents), problems], sort_keys=True)
 
 
 def _object(path: Path, notes: list[str]) -> dict[str, Any]:
@@ -154,7 +174,7 @@ def _object(path: Path, notes: list[str]) -> dict[str, Any]:
         problem = "is not an object"
     except FileNotFoundError:
         problem = "is missing"
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         problem = "cannot be read"
     notes.append(f"{path.name} {problem}")
     return {}
@@ -190,10 +210,13 @@ def _rows(path: Path, notes: list[str]) -> list[dict[str, Any]]:
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    fine = isinstance(row, dict) and isinstance(row.get("step"), int)
-    return row if fine else None
+    if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+        return None
+    for key in ("agents", "policies"):
+        row[key] = {name: mapping(line) for name, line in mapping(row.get(key)).items()}
+    return row
 
 
 def _evaluations(
@@ -205,15 +228,37 @@ def _evaluations(
             continue
         data = _object(file, notes)
         summary = data.get("summary", data if "agents" in data else None)
-        if summary is None:
+        if not isinstance(summary, dict):
             continue
         label = "result" if file.name == "results.json" else file.stem
         step = _step_of(label, manifest, last)
         if label == "after" and manifest.get("status") not in ("finished", "stopped"):
             notes.append("the evaluation after training is of before the run was continued")
             continue
-        found.append(Evaluation(label, step, summary, data.get("outcomes", {})))
+        found.append(_evaluation(label, step, summary, data))
     return sorted(found, key=lambda e: (-1 if e.step is None else e.step, e.label == "after"))
+
+
+def _evaluation(
+    label: str, step: int | None, summary: dict[str, Any], data: dict[str, Any]
+) -> Evaluation:
+    agents = {a: mapping(v) for a, v in mapping(summary.get("agents")).items()}
+    outcomes = mapping(data.get("outcomes"))
+    more = {k: v for k, v in data.items() if k not in ("summary", "outcomes", "agents", "team")}
+    headline = {"agents": agents, "team": mapping(summary.get("team"))}
+    return Evaluation(label, step, headline, outcomes, more)
+
+
+def _complete(evaluation: Evaluation, settings: Mapping[str, Any]) -> None:
+    """Add the curves over the budget, which training leaves out, if its trees can tell them."""
+    if "curves" in evaluation.more:
+        return
+    resamples = number(settings, ("eval", "bootstrap"))
+    try:
+        result = EvalResult.from_json(evaluation.outcomes)
+        evaluation.more["curves"] = result.curves(resamples=int(resamples or 2000))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass  # an old run, or not of ours
 
 
 def _step_of(label: str, manifest: Mapping[str, Any], last: int) -> int | None:
@@ -234,23 +279,34 @@ def _warnings(rows: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]) ->
     halted: dict[str, str] = {}
     for row in rows:
         for policy, line in row.get("policies", {}).items():
-            count = (line.get("update") or {}).get("skipped_steps") or 0
-            skipped[policy] = skipped.get(policy, 0) + count
+            count = finite(mapping(line.get("update")).get("skipped_steps")) or 0
+            skipped[policy] = skipped.get(policy, 0) + int(count)
             if line.get("halted"):
-                halted[policy] = line["halted"]
+                halted[policy] = str(line["halted"])
     notes += [f"{p}: {n} optimizer step(s) skipped, not finite" for p, n in skipped.items() if n]
     notes += [f"{p} stopped learning: {why}" for p, why in halted.items()]
     return notes
 
 
+def _named(agent: Mapping[str, Any]) -> bool:
+    return isinstance(agent.get("name"), str)
+
+
 def _agents(
-    settings: Mapping[str, Any], manifest: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+    settings: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    evaluations: Sequence[Evaluation],
 ) -> dict[str, str]:
-    policies = dict(manifest.get("agents") or {})
+    policies = {a: str(p) for a, p in mapping(manifest.get("agents")).items()}
     for agent in settings.get("agents") or []:
-        policies.setdefault(agent["name"], agent.get("policy") or agent["spec"])
-    for row in rows:
-        for name in row.get("agents", {}):
+        policy = agent.get("policy") or agent.get("spec") or agent["name"]
+        policies.setdefault(agent["name"], str(policy))
+    for known in (
+        *(mapping(r.get("agents")) for r in rows),
+        *(e.summary["agents"] for e in evaluations),
+    ):
+        for name in known:
             policies.setdefault(name, name)
     return policies
 
@@ -262,6 +318,4 @@ def number(row: Mapping[str, Any], path: Sequence[str]) -> float | None:
         if not isinstance(value, Mapping):
             return None
         value = value.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
+    return finite(value)

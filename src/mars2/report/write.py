@@ -1,4 +1,4 @@
-"""A report as files: report.md, report.json, and figures/ where they are drawn."""
+"""A report as files: report.html, report.md, report.json, and figures/ where they are drawn."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from mars2.errors import UsageError
+from mars2.report.diversity import diversity_command, diversity_figure, missing_diversity
+from mars2.report.evaluations import budget_figure
+from mars2.report.page import html
 from mars2.report.panels import Figure, build_figures, colours_of
+from mars2.report.problems import Problems, problems_of
 from mars2.report.runs import Group, grouped, load_runs
-from mars2.report.summary import Table, summarize, tables
+from mars2.report.summary import summarize, tables
+from mars2.report.tables import Table
+from mars2.report.text import shown
 from mars2.training.rundir import write_atomic, write_json
 
 
@@ -21,40 +28,55 @@ class Report:
     summary: dict[str, Any]
     tables: list[Table]
     figures: list[Figure]
+    problems: Problems
 
     def notes(self) -> list[str]:
         """What a reader must know about the runs, each with the run's name."""
         return [f"{run['name']}: {note}" for run in self.summary["runs"] for note in run["notes"]]
 
     def to_json(self) -> dict[str, Any]:
-        """The summary, and every figure as its panels and lines."""
-        return self.summary | {"figures": [asdict(figure) for figure in self.figures]}
+        """The summary, every figure as its panels and lines, and every problem."""
+        figures = [asdict(figure) for figure in self.figures]
+        return self.summary | {"figures": figures, "problems": self.problems.to_json()}
 
 
 def build_report(paths: Sequence[Path]) -> Report:
     """Read the runs. Raises UsageError if one is no run, or given twice."""
     groups = grouped(load_runs(paths))
     summary = summarize(groups)
-    return Report(groups, summary, tables(groups, summary), build_figures(groups))
+    problems = problems_of(groups)
+    figures = build_figures(groups)
+    figures += [f for f in (budget_figure(groups), diversity_figure(groups)) if f is not None]
+    return Report(groups, summary, tables(groups, summary, problems), figures, problems)
 
 
 def write_report(report: Report, out: Path, *, figures: bool = True) -> list[Path]:
-    """Write the report into `out`, replacing one that is there; what was written.
+    """Write the report into `out`, replacing one that is there; what was written, the page first.
+
+    The page takes Jinja2 and figures take matplotlib, both of the extra `report`. Without figures
+    and without Jinja2 there is no page.
 
     Raises:
-        UsageError: figures are wanted and matplotlib is missing; the rest is written.
+        UsageError: figures are wanted and one of the two is missing; the rest is written.
     """
     out.mkdir(parents=True, exist_ok=True)
     written = [out / "report.md", out / "report.json"]
     write_json(written[1], report.to_json())
     write_atomic(written[0], markdown(report, drawn=False))
-    if not figures:
-        return written
-    from mars2.report.figures import draw_figures
+    if figures:
+        from mars2.report.figures import draw_figures
 
-    written += draw_figures(report.figures, colours_of(report.groups), out / "figures")
-    write_atomic(written[0], markdown(report, drawn=True))
-    return written
+        written += draw_figures(report.figures, colours_of(report.groups), out / "figures")
+        write_atomic(written[0], markdown(report, drawn=True))
+    try:
+        page = html(report, drawn=figures)
+    except ImportError as error:
+        if figures:
+            hint = "pip install 'mars2[report]', or use --no-figures"
+            raise UsageError(f"report.html needs Jinja2: {hint} ({error})") from None
+        return written
+    write_atomic(out / "report.html", page)
+    return [out / "report.html", *written]
 
 
 def markdown(report: Report, *, drawn: bool) -> str:
@@ -63,11 +85,21 @@ def markdown(report: Report, *, drawn: bool) -> str:
     parts = [f"# {_escaped(' · '.join(names))}"]
     if report.notes():
         parts.append("\n".join(f"- {_escaped(note)}" for note in report.notes()))
-    parts += [f"## {t.title}\n\n{_markdown_table(t)}" for t in report.tables]
+    tables = {t.key: t for t in report.tables}
+    long = [tables.pop(k) for k in ("all-settings", "problems") if k in tables]
+    parts += [f"## {t.title}\n\n{_markdown_table(t)}" for t in tables.values()]
+    missing = missing_diversity(report.groups)
+    if missing:
+        commands = "\n".join(f"- {_escaped(diversity_command(run))}" for run in missing)
+        parts.append(f"## Diversity\n\nNot measured yet:\n\n{commands}")
     if drawn:
         parts += [_figure(f) for f in report.figures]
         if any(len(g.runs) > 1 for g in report.groups):
             parts.append("Bands and bars over several runs reach from the smallest to the largest.")
+    parts += [
+        f"<details>\n<summary>{t.title}</summary>\n\n{_markdown_table(t)}\n\n</details>"
+        for t in long
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -82,9 +114,8 @@ def _figure(figure: Figure) -> str:
 
 
 def _described(figure: Figure) -> str:
-    return f"{figure.title}: {', '.join(p.title for p in figure.panels)}".replace('"', "'").replace(
-        "<", "&lt;"
-    )
+    panels = ", ".join(shown(p.title) for p in figure.panels)
+    return f"{figure.title}: {panels}".replace('"', "'").replace("<", "&lt;")
 
 
 def _markdown_table(table: Table) -> str:
@@ -94,8 +125,7 @@ def _markdown_table(table: Table) -> str:
 
 def _escaped(text: str) -> str:
     """One line of text that Markdown shows as it is."""
-    kept = text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
-    return " ".join(kept.split())
+    return shown(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def default_out(paths: Sequence[Path]) -> Path:
