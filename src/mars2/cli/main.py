@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "compare",
     "train": "train",
     "diversity": "diversity",
+    "plan": "plan",
     "report": "report",
     "view": "view",
     "reward-model": "reward_model",
