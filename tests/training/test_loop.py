@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from mars2.agents.base import Agent, Policy, Role
 from mars2.agents.local import LocalPolicy
 from mars2.errors import ConfigError, EndpointDownError, GenerationError
 from mars2.search.journal import read_journal
+from mars2.training import clock
 from mars2.training.buffer import SampleBuffer
 from mars2.training.checkpoint import latest_checkpoint
 from mars2.training.clock import PhaseClock
@@ -206,6 +208,27 @@ async def test_one_policy_crashing_on_nan_stops_and_the_others_go_on(tmp_path, s
     weights = agents["other"].policy.model.state_dict()
     assert all(torch.isfinite(w).all() for w in weights.values())
     assert {p.name for p in (out / "final").iterdir()} == {"llama", "neox"}
+    said.clear()
+    await run(out, settings, team(), say=said.append, resume=True)
+    assert [line for line in said if "policy neox had learned no more (no update has" in line]
+    assert list(manifest(out)["halted"]) == ["neox"]
+
+
+async def test_what_comes_before_the_first_step_is_not_in_its_seconds(tmp_path, monkeypatch):
+    ahead = 0.0
+    real = time.monotonic
+    monkeypatch.setattr(clock.time, "monotonic", lambda: real() + ahead)
+    begin = Loop.run
+
+    async def late(self, *arguments):
+        nonlocal ahead
+        ahead = 1e6
+        return await begin(self, *arguments)
+
+    monkeypatch.setattr(Loop, "run", late)
+    await run(tmp_path / "run", config(train={"steps": 1}))
+    (row,) = read_metrics(tmp_path / "run/metrics.jsonl")
+    assert row["seconds"].get("idle", 0) < 1e5
 
 
 class SometimesAway(Policy):

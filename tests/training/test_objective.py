@@ -12,7 +12,13 @@ from training_kit import samples, tiny_llama
 
 from mars2.config import ObjectiveConfig
 from mars2.training.forward import output_logprobs, output_mask
-from mars2.training.objective import ObjectiveSums, Scale, policy_loss, rollout_correction
+from mars2.training.objective import (
+    ObjectiveSums,
+    Scale,
+    importance_weight,
+    policy_loss,
+    rollout_correction,
+)
 
 LENGTHS = [3, 1, 5]
 
@@ -135,7 +141,8 @@ def test_the_rest_of_the_settings_equals_the_slow_reference(mode, estimator, bia
 def test_the_correction_carries_no_gradient(correction):
     old = torch.full((1, 2), -1.0, requires_grad=True)
     config = ObjectiveConfig(correction=correction)
-    weight = rollout_correction(old, torch.full((1, 2), -1.1), torch.ones(1, 2), config)
+    raw = importance_weight(old, torch.full((1, 2), -1.1), torch.ones(1, 2), correction)
+    weight = rollout_correction(raw, config)
     assert not weight.requires_grad
 
 

@@ -15,6 +15,7 @@ from mars2.config import ObjectiveConfig
 from mars2.training.objective import (
     ObjectiveSums,
     Scale,
+    importance_weight,
     kl,
     log_ratio,
     normalise,
@@ -138,7 +139,7 @@ def test_kl_in_the_loss_with_and_without_bias_correction() -> None:
         )
         expected = 0.125 * (math.exp(0.2) if corrected else 1)
         assert loss.item() == pytest.approx(0.1 * expected)
-        assert (sums.kl, sums.kl_terms) == (pytest.approx(expected), 1)
+        assert sums.kl == pytest.approx(expected)
 
 
 def test_a_kl_can_be_reported_without_being_trained() -> None:
@@ -150,7 +151,7 @@ def test_a_kl_can_be_reported_without_being_trained() -> None:
     assert loss.item() == 0
     assert sums.kl == pytest.approx(math.exp(0.5) - 1.5)
     assert not plain().needs_reference
-    assert policy_loss(new, None, new, None, *arguments)[1].kl_terms == 0
+    assert policy_loss(new, None, new, None, *arguments)[1].kl == 0
 
 
 @settings(max_examples=30, deadline=None)
@@ -250,7 +251,8 @@ def test_correction_modes(
     config = ObjectiveConfig(
         correction=correction, correction_mode=mode, correction_cap=2.0, correction_floor=floor
     )
-    weight = rollout_correction(rollout + ratio.log(), rollout, mask, config)
+    raw = importance_weight(rollout + ratio.log(), rollout, mask, correction)
+    weight = rollout_correction(raw, config)
     assert weight.tolist() == [pytest.approx(row) for row in expected]
 
 

@@ -130,6 +130,12 @@ class Loop:
                 restore_policy(checkpoint, name, runner.state)
                 publish(runner.state.learner, runner.policy)
                 runner.reason = progress["halted"].get(name)
+                if runner.reason is not None:
+                    self._say(
+                        f"policy {name} had learned no more ({runner.reason}) and does not now: a "
+                        "resumed run does what it would have done; to train it, start a run from "
+                        "its last good weights with a lower learner.lr"
+                    )
             restore_random(checkpoint)
             self.step = self.saved = checkpoint.step
             self._begun = progress["begun"]
@@ -179,6 +185,7 @@ class Loop:
             EndpointDownError: nobody was reached.
         """
         steps = self.config.train.steps
+        self.clock.laps()  # what came before, as an evaluation, is not of the first step
         while self.step < steps and not out_of_time():
             await self._fill_step()
             if self.pace.waits:

@@ -51,7 +51,6 @@ class ObjectiveSums:
     corrected: float = 0.0  # weights that were truncated or masked
     ratio_terms: int = 0
     correction_terms: int = 0
-    kl_terms: int = 0  # tokens; 0 without a reference
     entropy_terms: int = 0  # tokens; 0 unless asked for
 
     def add(self, other: ObjectiveSums) -> None:
@@ -88,16 +87,12 @@ def importance_weight(old: Tensor, rollout: Tensor, mask: Tensor, level: str) ->
     return difference.clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT).exp()
 
 
-def rollout_correction(old: Tensor, rollout: Tensor, mask: Tensor, c: ObjectiveConfig) -> Tensor:
-    """The weight w of the policy term: `importance_weight`, bounded.
+def rollout_correction(weight: Tensor, c: ObjectiveConfig) -> Tensor:
+    """The weight w of the policy term: an `importance_weight`, bounded.
 
     Outside [floor, cap], "truncate" gives the bound (truncated importance sampling, Yao et al.
-    2025) and "mask" gives 0. Shapes as `importance_weight`.
+    2025) and "mask" gives 0. Shape of `weight`.
     """
-    return _bounded(importance_weight(old, rollout, mask, c.correction), c)
-
-
-def _bounded(weight: Tensor, c: ObjectiveConfig) -> Tensor:
     if c.correction == "off":
         return weight
     inside = weight.clamp(c.correction_floor, c.correction_cap)
@@ -184,7 +179,7 @@ def policy_loss(
     ratio = log_ratio(new, old, mask, config.level).exp()
     advantage = advantages.unsqueeze(1)
     raw_weight = importance_weight(old, rollout, mask, config.correction)
-    weight = _bounded(raw_weight, config)
+    weight = rollout_correction(raw_weight, config)
     terms = (-clipped_surrogate(ratio, advantage, config) * weight).expand_as(new)
     divergence = None
     if reference is not None:
@@ -238,6 +233,5 @@ def _sums(
         corrected=float(((weight != raw_weight) * weighed).sum()),
         ratio_terms=int(counted.sum()),
         correction_terms=int(weighed.sum()),
-        kl_terms=0 if divergence is None else tokens,
         entropy_terms=0 if entropy is None else tokens,
     )
