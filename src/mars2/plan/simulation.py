@@ -285,7 +285,7 @@ class Simulation:
 
     def _learn(self, learner: _Learner) -> None:
         """Take a turn if there is a batch and none is under way."""
-        if learner.at_work:
+        if learner.at_work or len(learner.buffer) < learner.batch:
             return
         oldest = learner.version - self.rules.max_staleness
         kept = deque(v for v in learner.buffer if v >= oldest)
