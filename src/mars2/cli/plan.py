@@ -247,7 +247,7 @@ def _simulate(
     figures: Path | None,
     output: Output,
 ) -> int:
-    from mars2.plan.sweep import sweep
+    from mars2.plan.sweep import STEPS, sweep
 
     try:
         counts = [int(x) for x in gpus.split(",")]
@@ -259,7 +259,7 @@ def _simulate(
         output.data(rows)
     else:
         output.table(
-            f"{layout.device.name}: whole steps, as many trees a step as there are devices",
+            f"{layout.device.name}, {STEPS} steps; the batch grows with the devices",
             list(rows[0]),
             [[f"{v:.3g}" if isinstance(v, float) else v for v in row.values()] for row in rows],
         )
