@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mars2.errors import UsageError
-from mars2.problems.humaneval import to_problem
+from mars2.problems import load
 from mars2.types import Problem, StdinTest
 from mars2.verifier.formats import program, read_submissions, task_of
 
@@ -120,6 +120,8 @@ def test_humaneval_samples_of_both_kinds_make_the_same_program(tmp_path: Path) -
         "entry_point": "half",
         "test": "def check(f):\n    assert f(2) == 1\n",
     }
+    published = tmp_path / "HumanEval.jsonl"
+    published.write_text(json.dumps(row) + "\n")
     body = "    return x / 2\n"
     path = tmp_path / "samples.jsonl"
     samples = [
@@ -127,7 +129,7 @@ def test_humaneval_samples_of_both_kinds_make_the_same_program(tmp_path: Path) -
         {"task_id": "HumanEval/0", "solution": PROMPT + body},
     ]
     path.write_text("".join(json.dumps(s) + "\n" for s in samples))
-    found = read_submissions(path, [to_problem(row)]).submissions
+    found = read_submissions(path, load(f"humaneval@{published}")).submissions
     assert [s.id for s in found] == ["HumanEval/0/0", "HumanEval/0/1"]
     assert found[0].code == found[1].code
 
