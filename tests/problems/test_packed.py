@@ -119,10 +119,15 @@ async def test_judging_many_problems_keeps_few_unpacked() -> None:
         Problem(id=f"p{n}", statement="", private_tests=packed([n] * 50, size=60 << 20))
         for n in range(12)
     ]
+    before = tests_alive()
     async with Verifier() as verifier:
         for p in many:
             verdict = await verifier.verify(p.unpacked(), "print(-int(input()))")
             assert verdict.passed == 50
+    kept = tests_alive() - before
+    assert kept < 3 * 50, "the verifier, or somebody else, holds on to what was unpacked"
+
+
+def tests_alive() -> int:
     gc.collect()
-    alive = sum(type(o) is StdinTest for o in gc.get_objects())
-    assert alive < 3 * 50, "the verifier, or somebody else, holds on to what was unpacked"
+    return sum(type(o) is StdinTest for o in gc.get_objects())
