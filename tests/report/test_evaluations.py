@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from report_kit import write_eval, write_run
 
+from mars2.report.page import html
 from mars2.report.problems import Outcome
 from mars2.report.write import Report, build_report, markdown, write_report
 
@@ -154,7 +155,9 @@ DIVERSITY: dict[str, Any] = {
             "agents": {
                 "lark": {"diversity": 0.25, "ci95": [0.2, 0.3], "problems": 3, "solutions": 6}
             },
-            "between": [{"a": "lark", "b": "loom", "diversity": 0.5, "ci95": [0.4, 0.6]}],
+            "between": [
+                {"a": "lark", "b": "loom", "diversity": 0.5, "ci95": [0.4, 0.6], "problems": 2}
+            ],
             "steps": [
                 {"step": s, "agent": "lark", "diversity": d} for s, d in ((1, 0.5), (9, 0.25))
             ],
@@ -163,7 +166,12 @@ DIVERSITY: dict[str, Any] = {
     },
     "duplicates": {"lark": {"solutions": 6, "exact": 1, "normalised": 2}},
     "error_overlap": [
-        {"a": "lark", "b": "loom", "problems": 3, "both": 1, "only_a": 1, "only_b": 0, "neither": 1}
+        {
+            **{"a": "lark", "b": "loom", "problems": 3},
+            **{"both": 0.25, "only_a": 0.5, "only_b": 0.0, "neither": 0.25},
+            **{"pass@2": 0.75, "pass@2_a": 0.875, "pass@2_b": 0.5, "gain": -0.125},
+            "ci95": {"both": [0.125, 0.5], "gain": [-0.25, 0.0]},
+        }
     ],
 }
 
@@ -174,15 +182,59 @@ def test_diversity_is_shown_if_it_is_there(run: Path) -> None:
     (run / "diversity.json").write_text(json.dumps(DIVERSITY))
     report = build_report([run])
     assert "mars2 diversity" not in markdown(report, drawn=False)
-    assert rows(report, "diversity") == [
-        ["run", "semantic", "lark", "0.250 [0.200, 0.300]", "3", "6", "embeddings"]
+    assert rows(report, "diversity-0") == [
+        ["run", "lark", "0.250 [0.200, 0.300]", "3", "6"],
+        ["run", "lark and loom", "0.500 [0.400, 0.600]", "2", "–"],
     ]
-    assert rows(report, "diversity-between")[0][2:] == ["lark and loom", "0.500 [0.400, 0.600]"]
-    assert rows(report, "duplicates") == [["run", "lark", "6", "1", "2"]]
-    assert rows(report, "overlap") == [["run", "lark and loom", "3", "1", "1", "0", "1"]]
+    assert rows(report, "diversity-duplicates") == [["run", "lark", "6", "1", "2"]]
+    assert rows(report, "diversity-overlap") == [
+        ["run", "lark and loom", "3", "0.250 [0.125, 0.500]", "0.500", "0.000", "0.250"]
+    ]
+    assert rows(report, "diversity-gain") == [
+        ["run", "lark and loom", "0.750", "0.875", "0.500", "-0.125 [-0.250, 0.000]"]
+    ]
     (figure,) = (f for f in report.figures if f.name == "diversity")
     assert figure.panels[0].lines[0].curve.steps == [1, 9]
     assert report.to_json()["runs"][0]["diversity"] == DIVERSITY
+
+
+def test_a_method_is_said_once_under_its_level(run: Path) -> None:
+    two = DIVERSITY["levels"] | {
+        "algorithmic": {"method": "trees", "agents": {"lark": {"diversity": 0.5}}}
+    }
+    (run / "diversity.json").write_text(json.dumps(DIVERSITY | {"levels": two}))
+    report = build_report([run])
+    for text in (markdown(report, drawn=False), html(report, drawn=False)):
+        places = [text.index(x) for x in ("Semantic", "embeddings", "Algorithmic", "trees.")]
+        assert places == sorted(places)
+        assert text.count("Method: embeddings.") == text.count("Method: trees.") == 1
+
+
+def test_methods_that_differ_name_their_runs(tmp_path: Path, run: Path) -> None:
+    other = write_eval(tmp_path / "other", OUTCOMES, TREES, settings={"seed": 1})
+    for path, method in ((run, "embeddings"), (other, "words")):
+        level = DIVERSITY["levels"]["semantic"] | {"method": method}
+        (path / "diversity.json").write_text(json.dumps({"levels": {"semantic": level}}))
+    table = next(t for t in build_report([run, other]).tables if t.key == "diversity-0")
+    assert table.notes == ("Method: embeddings. (run)", "Method: words. (other)")
+    assert [r[:2] for r in table.rows[::2]] == [["run", "lark"], ["other", "lark"]]
+
+
+def test_the_trees_of_a_single_agent_are_no_teams(tmp_path: Path, run: Path) -> None:
+    alone = write_eval(tmp_path / "alone", {"lark": OUTCOMES["lark"]}, TREES, INFO)
+    report = build_report([run, alone])
+    who = [(r[0], r[1]) for r in rows(report, "results") if r[2] == "Pass@N"]
+    assert who == [("run", "team"), ("alone", "tree")]
+    columns = next(t for t in report.tables if t.key == "problems").columns
+    assert [c for c in columns if c.endswith(("team", "tree"))] == ["run · team", "alone · tree"]
+    page = html(report, drawn=False)
+    assert "by the tree of alone" in page
+    assert "by the team of run" in page
+    assert "team" in report.to_json()["runs"][1]["evaluations"][0]["summary"]  # keys are kept
+    seeds = [write_run(tmp_path / f"one-{s}", seed=s, policies={"lark": "lark"}) for s in range(2)]
+    found = {r[1] for r in rows(build_report(seeds), "seeds")}
+    assert "tree" in found
+    assert "team" not in found
 
 
 def test_an_evaluation_under_way_says_so(run: Path) -> None:

@@ -36,6 +36,10 @@ def command(runs: tuple[Path, ...], out: Path | None, no_figures: bool, as_json:
             if table.key in ("all-settings", "problems"):
                 continue  # long: they are in the files
             output.table(table.title, table.columns, table.rows)
+            for line in table.notes:
+                output.show(f"{line}\n")
+        if report.comparison.why:
+            output.show(f"{report.comparison.why}\n{report.comparison.command}\n")
         for note in report.notes():
             output.show(f"note: {note}")
     target = out or default_out(runs)

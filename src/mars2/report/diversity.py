@@ -14,33 +14,32 @@ from mars2.report.text import NOTHING, count, finite, interval, mapping, rows_of
 
 
 def diversity_tables(groups: Sequence[Group]) -> list[Table]:
-    """Within each agent, between agents, equal solutions, and who fails where another succeeds."""
+    """A table a level, equal solutions, and what agents solve where others fail."""
     runs = [r for g in groups for r in g.runs]
+    levels = dict.fromkeys(level for run in runs for level in _levels(run))
     return [
+        *(_level_table(i, level, runs) for i, level in enumerate(levels)),
         Table(
-            "diversity",
-            "Diversity of an agent's solutions of one problem (95 % intervals)",
-            ["run", "level", "agent", "diversity", "problems", "solutions", "method"],
-            [row for run in runs for row in _within(run)],
-        ),
-        Table(
-            "diversity-between",
-            "Diversity between agents (95 % intervals)",
-            ["run", "level", "agents", "diversity"],
-            [row for run in runs for row in _between(run)],
-        ),
-        Table(
-            "duplicates",
+            "diversity-duplicates",
             "Solutions that repeat another one of the same problem",
             ["run", "agent", "solutions", "equal text", "equal program"],
             [row for run in runs for row in _duplicates(run)],
         ),
         Table(
-            "overlap",
-            "Problems that one agent solves and another does not",
-            ["run", "agents", "problems", "both", "only first", "only second", "neither"],
-            [row for run in runs for row in _overlap(run)],
+            "diversity-overlap",
+            "Problems that one agent solves and another does not: one attempt of each "
+            "(95 % intervals)",
+            ["run", "first and second", "problems", *_SHARES.values()],
+            [row for run in runs for row in _overlap(run, _SHARES)],
         ),
+        Table(
+            "diversity-gain",
+            "What a second agent is worth: solved by an attempt of each, or by two of one agent "
+            "(95 % intervals)",
+            ["run", "first and second", *_GAINS.values()],
+            [row for run in runs for row in _overlap(run, _GAINS)],
+            (_GAIN_NOTE,),
+        ).compact(*_GAINS.values()),
     ]
 
 
@@ -84,23 +83,45 @@ def _levels(run: Run) -> dict[str, dict[str, Any]]:
     return {k: mapping(v) for k, v in mapping(run.diversity.get("levels")).items()}
 
 
-def _within(run: Run) -> list[list[str]]:
+def _level_table(number: int, level: str, runs: Sequence[Run]) -> Table:
+    """Within each agent and between agents; the method once, unless runs differ in it."""
+    rows: list[list[str]] = []
+    methods: dict[str, list[str]] = {}
+    for run in runs:
+        found = _levels(run).get(level, {})
+        mine = [*_within(found), *_between(found)]
+        rows += [[run.name, *row] for row in mine]
+        if mine and isinstance(method := found.get("method"), str):
+            methods.setdefault(method, []).append(run.name)
+    notes = [
+        f"Method: {method}." + (f" ({', '.join(names)})" if len(methods) > 1 else "")
+        for method, names in methods.items()
+    ]
+    return Table(
+        f"diversity-{number}",
+        f"{shown(level).capitalize()} diversity: mean distance of two solutions of one problem "
+        "(95 % intervals)",
+        ["run", "solutions by", "distance", "problems", "solutions"],
+        rows,
+        tuple(notes),
+    )
+
+
+def _within(found: dict[str, Any]) -> list[list[str]]:
     rows = []
-    for level, found in _levels(run).items():
-        for agent, value in mapping(found.get("agents")).items():
-            values = mapping(value)
-            counts = [count(finite(values.get(k))) for k in ("problems", "solutions")]
-            score = interval(values.get("diversity"), values.get("ci95"))
-            rows.append([run.name, level, agent, score, *counts, _text(found.get("method"))])
+    for agent, value in mapping(found.get("agents")).items():
+        values = mapping(value)
+        counts = [count(finite(values.get(k))) for k in ("problems", "solutions")]
+        rows.append([agent, interval(values.get("diversity"), values.get("ci95")), *counts])
     return rows
 
 
-def _between(run: Run) -> list[list[str]]:
-    return [
-        [run.name, level, _pair(row), interval(row.get("diversity"), row.get("ci95"))]
-        for level, found in _levels(run).items()
-        for row in rows_of(found.get("between"))
-    ]
+def _between(found: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for row in rows_of(found.get("between")):
+        score = interval(row.get("diversity"), row.get("ci95"))
+        rows.append([_pair(row), score, count(finite(row.get("problems"))), NOTHING])
+    return rows
 
 
 def _duplicates(run: Run) -> list[list[str]]:
@@ -111,18 +132,34 @@ def _duplicates(run: Run) -> list[list[str]]:
     ]
 
 
-def _overlap(run: Run) -> list[list[str]]:
-    keys = ("problems", "both", "only_a", "only_b", "neither")
-    return [
-        [run.name, _pair(row), *(_amount(row.get(k)) for k in keys)]
-        for row in rows_of(run.diversity.get("error_overlap"))
-    ]
+_SHARES = {
+    "both": "both",
+    "only_a": "only first",
+    "only_b": "only second",
+    "neither": "neither",
+}
+_GAINS = {
+    "pass@2": "one of each",
+    "pass@2_a": "two of the first",
+    "pass@2_b": "two of the second",
+    "gain": "gain over the better one",
+}
+_GAIN_NOTE = (
+    "The gain is on the problems with two attempts of both. Which agent is the better one is seen "
+    "on the same attempts, so it is, if anything, too low."
+)
 
 
-def _amount(value: Any) -> str:
-    """A count, or a share where it is none."""
-    known = finite(value)
-    return interval(known, None) if known is not None and known % 1 else count(known)
+def _overlap(run: Run, columns: dict[str, str]) -> list[list[str]]:
+    """A row a pair; what an older file lacks is left open, and a pair that lacks all left out."""
+    rows = []
+    for row in rows_of(run.diversity.get("error_overlap")):
+        ends = mapping(row.get("ci95"))
+        cells = [interval(row.get(k), ends.get(k), sign=k == "gain") for k in columns]
+        if any(c != NOTHING for c in cells):
+            problems = [count(finite(row.get("problems")))] if columns is _SHARES else []
+            rows.append([run.name, _pair(row), *problems, *cells])
+    return rows
 
 
 def _pair(row: dict[str, Any]) -> str:

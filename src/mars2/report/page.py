@@ -15,20 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mars2 import __version__
+from mars2.report.comparison import shown_command
 from mars2.report.diversity import diversity_command, missing_diversity
 from mars2.report.figures import DARK, LIGHT, Theme
 from mars2.report.panels import Figure, Line, Panel, colours_of
 from mars2.report.problem_rows import problem_view
 from mars2.report.runs import Group
 from mars2.report.tables import Table
-from mars2.report.text import NOTHING, Score, interval, shown
+from mars2.report.text import NOTE, NOTHING, Score, interval, shown
 
 if TYPE_CHECKING:
     from mars2.report.write import Report
 
 ASSETS = Path(__file__).parent / "assets"
-_NUMBER = re.compile(r"[+−-]?[\d.,]+(e[+-]?\d+)?( (s|min|h|%))?")
-_LONGEST = 600  # characters of a value
+_NUMBER = re.compile(r"(< )?[+−-]?[\d.,]+(e[+-]?\d+)?( (s|min|h|%))?")
+_REACHES = (0.05, 0.1, 0.2, 0.5, 1.0)  # how far from 0 differences are drawn
+_MANY = 15  # rows of a comparison that are shown; more are folded away
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def html(report: Report, *, drawn: bool) -> str:
     from markupsafe import Markup
 
     def plain(value: Any) -> Any:
-        return value if isinstance(value, Markup) else shown(str(value), _LONGEST)
+        return value if isinstance(value, Markup) else shown(str(value), NOTE)
 
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
@@ -111,7 +113,7 @@ def _sections(report: Report, names: Sequence[str], markup: Any) -> list[Section
         return [figures[name]] if name in figures else []
 
     found = [
-        Section("results", "Results", some("results", "seeds", "compare"), captions=True),
+        _results(report, some),
         Section("settings", "Settings", some("settings"), folded=some("all-settings")),
         Section("training", "Training", some("training"), figures=training),
         Section("budget", "Budget", some("budget"), figures=drawn("budget")),
@@ -124,11 +126,23 @@ def _sections(report: Report, names: Sequence[str], markup: Any) -> list[Section
     return [s for s in found if s.tables or s.folded or s.figures or s.notes or s.id == "problems"]
 
 
+def _results(report: Report, some: Any) -> Section:
+    compared = some("compare")
+    long = [t for t in compared if len(t["rows"]) > _MANY]
+    tables = some("results", "seeds") + [t for t in compared if t not in long]
+    why, command = report.comparison.why, shown_command(report.comparison)
+    return Section(
+        *("results", "Results", tables, long),
+        notes=[why] if why else [],
+        commands=[command] if why else [],
+    )
+
+
 def _diversity(report: Report, some: Any, figures: list[dict[str, Any]]) -> Section:
     missing = missing_diversity(report.groups)
     commands = [diversity_command(r) for r in missing]
     notes = ["Not measured yet:" if len(missing) == 1 else "Not measured yet for these runs:"]
-    tables = some("diversity", "diversity-between", "duplicates", "overlap")
+    tables = some(*(t.key for t in report.tables if t.key.startswith("diversity-")))
     title = "Diversity"
     if not missing:
         return Section("diversity", title, tables, figures=figures)
@@ -139,10 +153,10 @@ def _table(table: Table, names: Sequence[str], groups: Sequence[Group]) -> dict[
     """For the template; with one run, the column that would repeat its name is left out.
 
     Colours are of agents, or of groups where several are compared. A row has that of its name, or
-    else a column has that of the name it begins with.
+    else a column has that of the name it begins with. Of two runs compared each has its own.
     """
     several = sum(len(g.runs) for g in groups) > 1
-    named = ("run", "runs", "who") if len(groups) > 1 else ("who", "agent")
+    named = ("run", "runs", "who") if len(groups) > 1 else ("who", "agent", "solutions by")
     keep = [i for i, c in enumerate(table.columns) if several or c != "run"]
     columns = []
     for i in keep:
@@ -156,15 +170,33 @@ def _table(table: Table, names: Sequence[str], groups: Sequence[Group]) -> dict[
             }
         )
     rows: list[dict[str, Any]] = []
+    reach = _reach([row[i] for row in table.rows for i in keep])
     for row in table.rows:
         own = [_colour(row[i], names) if table.columns[i] in named else None for i in keep]
         # A team may be called like a group of runs: the first column decides.
         place = next((i for i, c in enumerate(own) if c is not None), None)
-        cells = [_cell(row[i]) | {"chip": at == place} for at, i in enumerate(keep)]
+        cells = [_cell(row[i], reach) | {"chip": at == place} for at, i in enumerate(keep)]
+        for cell, i in zip(cells, keep, strict=True):
+            one_of_two = table.key == "compare" and i < 2 and len(groups) > 1
+            cell["colour"] = _colour(row[i], names) if one_of_two else None
         rows.append({"colour": None if place is None else own[place], "cells": cells})
     drawn = sum(any(row["cells"][at]["ci"] for row in rows) for at in range(len(keep)))
     key = f"{table.key} forest" if drawn == 1 else table.key
-    return {"key": key, "title": table.title, "columns": columns, "rows": rows}
+    notes = list(table.notes)
+    if any(cell["ci"] and cell["ci"]["signed"] for row in rows for cell in row["cells"]):
+        drawn_from = f"Differences are drawn from −{reach:g} to +{reach:g}."
+        notes[-1:] = [" ".join([*notes[-1:], drawn_from])]
+    return {
+        **{"key": key, "title": table.title, "columns": columns, "rows": rows},
+        "notes": notes,
+    }
+
+
+def _reach(cells: Sequence[str]) -> float:
+    """How far from 0 all differences in a table are drawn: as far as the farthest needs."""
+    scores = [c for c in cells if isinstance(c, Score) and c.signed and c.scale]
+    ends = [abs(x) for c in scores for x in (c.value, c.low, c.high) if x is not None]
+    return next((r for r in _REACHES if r >= max(ends, default=0.0)), _REACHES[-1])
 
 
 def _colour(name: str, names: Sequence[str]) -> int | None:
@@ -177,19 +209,27 @@ def _numeric(cells: Sequence[str]) -> bool:
     return bool(known) and all(_NUMBER.fullmatch(c) is not None for c in known)
 
 
-def _cell(text: str) -> dict[str, Any]:
-    """Of a number with an interval: the number, the interval, and in percent where to draw them."""
+def _cell(text: str, reach: float = 1.0) -> dict[str, Any]:
+    """Of a number with an interval: the number, the interval, and in percent where to draw them.
+
+    `reach`: the scale of a difference is from −reach to reach.
+    """
     cell: dict[str, Any] = {"text": text, "detail": "", "ci": None}
     if not isinstance(text, Score) or text.low is None or text.high is None or text.value is None:
         return cell
-    cell["text"], _, detail = text.partition(" ")
-    cell["detail"] = detail
+    cell["text"], _, cell["detail"] = text.replace("-", "−").partition(" ")
     if text.scale:
-        low, high = 100 * max(0.0, text.low), 100 * min(1.0, text.high)
+
+        def place(x: float) -> float:
+            share = (x / reach + 1) / 2 if text.signed else x
+            return 100 * min(1.0, max(0.0, share))
+
+        low, high = place(text.low), place(text.high)
         cell["ci"] = {
             "low": f"{low:.1f}",
             "width": f"{max(0.0, high - low):.1f}",
-            "value": f"{100 * text.value:.1f}",
+            "value": f"{place(text.value):.1f}",
+            "signed": text.signed,
         }
     return cell
 

@@ -313,7 +313,9 @@ def _points(member: str, scope: Scope, path: tuple[str, ...], run: Run) -> Point
 
 def _evaluation_panels(groups: Sequence[Group]) -> list[Panel]:
     """Held-out pass@1 by agent, and what the team finds; from two evaluations on."""
-    team = {"Team, selected answer": "pass@1(mcts)", "Team, any of its nodes": "pass@n"}
+    alone = all(r.team == "tree" for g in groups for r in g.runs)
+    name = "Tree" if alone else "Team"
+    team = {f"{name}, selected answer": "pass@1(mcts)", f"{name}, any of its nodes": "pass@n"}
     panels: list[Panel] = []
 
     def add(title: str, lines: list[Line]) -> None:

@@ -34,8 +34,8 @@ def problem_view(
     ]
     lead = len(columns)
     for solver in problems.solvers:
-        name = solver.agent or "team"
-        known = name in names and not several
+        name = solver.name
+        known = solver.agent in names and not several
         colour = names.index(name) % len(LIGHT.cycle) if known else None
         columns.append({"name": name, "numeric": False, "colour": colour})
         if solver.agent is None:
@@ -120,7 +120,7 @@ def _filters(
         ("none", "by nobody", sum("1" not in m for m in tried)),
     ]
     for i, solver in enumerate(solvers):
-        name = shown(solver.agent or "the team", 40)
+        name = shown(solver.agent or f"the {solver.team}", 40)
         name += f" of {shown(solver.run, 40)}" if several else ""
         found.append((str(i), f"by {name}", sum(m[i] == "1" for m in marks)))
         found.append((f"-{i}", f"not by {name}", sum(m[i] == "0" for m in marks)))

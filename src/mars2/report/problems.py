@@ -16,10 +16,19 @@ TEAM_WORDS = ("no", "found, not chosen", "solved")
 
 @dataclass(frozen=True, slots=True)
 class Solver:
-    """A column: an agent of a run, or, with `agent` None, its team with one tree a problem."""
+    """A column: an agent of a run, or, with `agent` None, its team with one tree a problem.
+
+    `team` is what the latter is called.
+    """
 
     run: str
     agent: str | None
+    team: str = "team"
+
+    @property
+    def name(self) -> str:
+        """Of the agent, or what its team is called."""
+        return self.team if self.agent is None else self.agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +122,7 @@ def problems_table(problems: Problems) -> Table:
     columns = ["problem", "title", "difficulty", "date"]
     for solver in problems.solvers:
         prefix = f"{solver.run} · " if several else ""
-        columns += [prefix + (solver.agent or "team")] + [f"{prefix}nodes"] * (not solver.agent)
+        columns += [prefix + solver.name] + [f"{prefix}nodes"] * (not solver.agent)
     rows = []
     for row in problems.rows:
         cells = [row.id, row.title or "", row.difficulty or "", row.date or ""]
@@ -160,7 +169,7 @@ def _columns(run: Run, evaluation: Evaluation) -> list[tuple[Solver, dict[str, O
         columns.append((Solver(run.name, agent), found))
     trees = {p: mapping(t) for p, t in mapping(evaluation.outcomes.get("trees")).items()}
     if trees:
-        columns.append((Solver(run.name, None), {p: _tree(t) for p, t in trees.items()}))
+        columns.append((Solver(run.name, None, run.team), {p: _tree(t) for p, t in trees.items()}))
     return columns
 
 

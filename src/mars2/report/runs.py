@@ -60,6 +60,11 @@ class Run:
         return self.settings.get("seed")
 
     @property
+    def team(self) -> str:
+        """What makes its trees is called: an agent alone is no team."""
+        return team_name(self.agents)
+
+    @property
     def last_step(self) -> int:
         """Of the metrics; 0 without any."""
         return self.rows[-1]["step"] if self.rows else 0
@@ -309,6 +314,11 @@ def _agents(
         for name in known:
             policies.setdefault(name, name)
     return policies
+
+
+def team_name(agents: Mapping[str, Any]) -> str:
+    """In a table's cell, beside the names of agents, that which the trees came to."""
+    return "tree" if len(agents) == 1 else "team"
 
 
 def number(row: Mapping[str, Any], path: Sequence[str]) -> float | None:

@@ -9,11 +9,12 @@ from typing import Any
 
 from mars2.config import RunConfig
 from mars2.evaluation.evaluate import EvalResult, paired_rise
+from mars2.report.comparison import Comparison, comparison_table
 from mars2.report.curves import best, ends, points
 from mars2.report.diversity import diversity_tables
 from mars2.report.evaluations import TEAM, budget_table, group_tables, latest
 from mars2.report.problems import Problems, problems_table
-from mars2.report.runs import Evaluation, Group, Run, number
+from mars2.report.runs import Evaluation, Group, Run, number, team_name
 from mars2.report.tables import Table
 from mars2.report.text import NOTHING, Score, count, duration, finite, interval, mapping
 
@@ -32,7 +33,12 @@ def summarize(groups: Sequence[Group]) -> dict[str, Any]:
     }
 
 
-def tables(groups: Sequence[Group], summary: Mapping[str, Any], problems: Problems) -> list[Table]:
+def tables(
+    groups: Sequence[Group],
+    summary: Mapping[str, Any],
+    problems: Problems,
+    comparison: Comparison,
+) -> list[Table]:
     """The tables of a report, in order; those without rows are left out."""
     runs = summary["runs"]
     found = [
@@ -43,6 +49,7 @@ def tables(groups: Sequence[Group], summary: Mapping[str, Any], problems: Proble
             ["runs", "who", "metric", "before", "after"],
             [row for g in groups if len(g.runs) > 1 for row in _group_rows(g, runs)],
         ),
+        comparison_table(comparison),
         _runs_table(runs),
         Table(
             "training",
@@ -208,7 +215,7 @@ def _result_rows(run: Mapping[str, Any]) -> list[list[str]]:
     for key, title in TEAM.items():
         if any(key in (s.get("team") or {}) for s in (first, last)):
             cells = [_cell(s.get("team") or {}, key) for s in (first, last)]
-            rows.append([run["name"], "team", title, *cells, ""])
+            rows.append([run["name"], team_name(run["agents"]), title, *cells, ""])
     return rows
 
 
@@ -227,7 +234,7 @@ def _group_rows(group: Group, runs: Sequence[Mapping[str, Any]]) -> list[list[st
     for agent in (a for r in mine for a in r["agents"]):
         keys["agents", agent, "pass@1"] = None
     keys |= {("team", "mean", "pass@1"): None}
-    keys |= {("team", "team", key): None for key in TEAM}
+    keys |= {("team", group.runs[0].team, key): None for key in TEAM}
     rows = []
     for kind, who, key in keys:
         path = ("agents", who, key) if kind == "agents" else ("team", key)

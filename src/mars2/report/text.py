@@ -9,6 +9,7 @@ from typing import Any
 
 NOTHING = "–"
 LONGEST = 160  # characters of a name or value that are shown
+NOTE = 600  # of a sentence
 
 # Control and formatting characters, among them those that turn the direction of what follows, and
 # lone surrogates, which no file can hold.
@@ -21,15 +22,17 @@ _UNSEEN = re.compile(
 class Score(str):
     """Text of a number, which also knows the number, for those who sort it or draw it.
 
-    `value`, `low` and `high` are finite or None. `scale` tells that they are shares, of 0 to 1.
+    `value`, `low` and `high` are finite or None. `scale` tells that they are shares, of 0 to 1, or,
+    if `signed`, differences of shares, of −1 to 1.
     """
 
-    __slots__ = ("high", "low", "scale", "value")
+    __slots__ = ("high", "low", "scale", "signed", "value")
 
     value: float | None
     low: float | None
     high: float | None
     scale: bool
+    signed: bool
 
     def __new__(
         cls,
@@ -39,9 +42,11 @@ class Score(str):
         high: float | None = None,
         *,
         scale: bool = False,
+        signed: bool = False,
     ) -> Score:
         self = super().__new__(cls, text)
-        self.value, self.low, self.high, self.scale = value, low, high, scale
+        self.value, self.low, self.high = value, low, high
+        self.scale, self.signed = scale, signed
         return self
 
 
@@ -57,10 +62,12 @@ def interval(value: Any, ends: Any, *, sign: bool = False) -> str:
     text = f"{middle:{'+' if sign else ''}.3f}"
     known = [finite(x) for x in ends] if isinstance(ends, list | tuple) and len(ends) == 2 else []
     low, high = (known[0], known[1]) if known else (None, None)
-    share = not sign and all(x is None or -1e-9 <= x <= 1 + 1e-9 for x in (middle, low, high))
+    least = -1.0 if sign else 0.0
+    share = all(x is None or least - 1e-9 <= x <= 1 + 1e-9 for x in (middle, low, high))
     if low is None or high is None:
-        return Score(text, middle, scale=share)
-    return Score(f"{text} [{low:.3f}, {high:.3f}]", middle, low, high, scale=share)
+        return Score(text, middle, scale=share, signed=sign)
+    text += f" [{low:.3f}, {high:.3f}]"
+    return Score(text, middle, low, high, scale=share, signed=sign)
 
 
 def finite(value: Any) -> float | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mars2.errors import UsageError
+from mars2.report.comparison import Comparison, compare_runs, shown_command
 from mars2.report.diversity import diversity_command, diversity_figure, missing_diversity
 from mars2.report.evaluations import budget_figure
 from mars2.report.page import html
@@ -16,7 +17,7 @@ from mars2.report.problems import Problems, problems_of
 from mars2.report.runs import Group, grouped, load_runs
 from mars2.report.summary import summarize, tables
 from mars2.report.tables import Table
-from mars2.report.text import shown
+from mars2.report.text import LONGEST, NOTE, shown
 from mars2.training.rundir import write_atomic, write_json
 
 
@@ -29,15 +30,19 @@ class Report:
     tables: list[Table]
     figures: list[Figure]
     problems: Problems
+    comparison: Comparison = field(default_factory=Comparison)
 
     def notes(self) -> list[str]:
         """What a reader must know about the runs, each with the run's name."""
         return [f"{run['name']}: {note}" for run in self.summary["runs"] for note in run["notes"]]
 
     def to_json(self) -> dict[str, Any]:
-        """The summary, every figure as its panels and lines, and every problem."""
+        """The summary, every figure as its panels and lines, every problem, and `comparison`:
+        what `mars2 compare --json` prints, or null."""
         figures = [asdict(figure) for figure in self.figures]
-        return self.summary | {"figures": figures, "problems": self.problems.to_json()}
+        problems = self.problems.to_json()
+        more = {"figures": figures, "problems": problems, "comparison": self.comparison.found}
+        return self.summary | more
 
 
 def build_report(paths: Sequence[Path]) -> Report:
@@ -47,7 +52,9 @@ def build_report(paths: Sequence[Path]) -> Report:
     problems = problems_of(groups)
     figures = build_figures(groups)
     figures += [f for f in (budget_figure(groups), diversity_figure(groups)) if f is not None]
-    return Report(groups, summary, tables(groups, summary, problems), figures, problems)
+    comparison = compare_runs(groups)
+    found = tables(groups, summary, problems, comparison)
+    return Report(groups, summary, found, figures, problems, comparison)
 
 
 def write_report(report: Report, out: Path, *, figures: bool = True) -> list[Path]:
@@ -87,7 +94,10 @@ def markdown(report: Report, *, drawn: bool) -> str:
         parts.append("\n".join(f"- {_escaped(note)}" for note in report.notes()))
     tables = {t.key: t for t in report.tables}
     long = [tables.pop(k) for k in ("all-settings", "problems") if k in tables]
-    parts += [f"## {t.title}\n\n{_markdown_table(t)}" for t in tables.values()]
+    parts += [f"## {_escaped(t.title)}\n\n{_markdown_table(t)}" for t in tables.values()]
+    if report.comparison.why:
+        command = _escaped(shown_command(report.comparison), len(shown_command(report.comparison)))
+        parts.append(f"## Compared on the same problems\n\n{report.comparison.why}\n\n- {command}")
     missing = missing_diversity(report.groups)
     if missing:
         commands = "\n".join(f"- {_escaped(diversity_command(run))}" for run in missing)
@@ -120,12 +130,13 @@ def _described(figure: Figure) -> str:
 
 def _markdown_table(table: Table) -> str:
     rows = [table.columns, ["---"] * len(table.columns), *table.rows]
-    return "\n".join("| " + " | ".join(_escaped(c) for c in row) + " |" for row in rows)
+    lines = ["| " + " | ".join(_escaped(c) for c in row) + " |" for row in rows]
+    return "\n".join(lines + [f"\n{_escaped(note, NOTE)}" for note in table.notes])
 
 
-def _escaped(text: str) -> str:
+def _escaped(text: str, longest: int = LONGEST) -> str:
     """One line of text that Markdown shows as it is."""
-    return shown(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return shown(text, longest).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
 
 def default_out(paths: Sequence[Path]) -> Path:
