@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_kit import write_eval, write_run
+from report_kit import evaluation, write_eval, write_run
 
 from mars2.report.page import html
 from mars2.report.problems import Outcome
@@ -231,7 +231,11 @@ def test_the_trees_of_a_single_agent_are_no_teams(tmp_path: Path, run: Path) -> 
     assert "by the tree of alone" in page
     assert "by the team of run" in page
     assert "team" in report.to_json()["runs"][1]["evaluations"][0]["summary"]  # keys are kept
-    seeds = [write_run(tmp_path / f"one-{s}", seed=s, policies={"lark": "lark"}) for s in range(2)]
+    solo = {"after": evaluation({"lark": [[True, False], [True, True]]})}
+    seeds = [
+        write_run(tmp_path / f"one-{s}", seed=s, policies={"lark": "lark"}, evaluations=solo)
+        for s in range(2)
+    ]
     found = {r[1] for r in rows(build_report(seeds), "seeds")}
     assert "tree" in found
     assert "team" not in found
