@@ -21,10 +21,12 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from plan_runs import prompts_of, streams
+from plan_runs import prompts_of, quickstart, streams
 
 from mars2.plan.hardware import Device, device
-from mars2.plan.memory import Stream, learner_memory, local_policy_memory
+from mars2.plan.layout import Layout
+from mars2.plan.memory import Stream, added_in_place, learner_memory, local_policy_memory
+from mars2.plan.planning import make_plan
 from mars2.plan.shapes import shape_of
 from mars2.plan.timing import (
     batch_seconds,
@@ -32,13 +34,14 @@ from mars2.plan.timing import (
     optimizer_seconds,
     training_seconds,
 )
+from mars2.plan.workload import Workload
 
 SPECS = {"lark": "micro:lark", "loom": "micro:loom", "smollm2": "hf:smollm2"}
+# Learners checkpoint by default ("auto") unless a case says otherwise.
 CASES: list[dict[str, Any]] = [
     {"kind": "learner", "model": "lark", "trees": 20, "micro_batch_tokens": 2048, "repeats": 4},
     {"kind": "learner", "model": "loom", "trees": 20, "micro_batch_tokens": 512, "repeats": 4},
-    {"kind": "policy", "model": "lark", "rows": 64, "output": 48, "dtype": "float32", "repeats": 3},
-    {"kind": "policy", "model": "loom", "rows": 16, "output": 48, "dtype": "float32", "repeats": 3},
+    {"kind": "training", "model": "lark + loom", "steps": 4},
     {"kind": "learner", "model": "smollm2", "trees": 1, "micro_batch_tokens": 1024, "repeats": 1},
     {
         "kind": "learner",
@@ -58,20 +61,22 @@ CASES: list[dict[str, Any]] = [
         "lora_rank": 16,
         "repeats": 1,
     },
-    {
-        "kind": "policy",
-        "model": "smollm2",
-        "rows": 16,
-        "output": 24,
-        "dtype": "bfloat16",
-        "repeats": 2,
-    },
+    {"kind": "policy", "model": "lark", "rows": 64, "output": 48, "dtype": "float32", "repeats": 3},
+    {"kind": "policy", "model": "loom", "rows": 16, "output": 48, "dtype": "float32", "repeats": 3},
     {
         "kind": "policy",
         "model": "smollm2",
         "rows": 2,
         "output": 24,
         "dtype": "float32",
+        "repeats": 2,
+    },
+    {
+        "kind": "policy",
+        "model": "smollm2",
+        "rows": 16,
+        "output": 24,
+        "dtype": "bfloat16",
         "repeats": 2,
     },
 ]
@@ -97,7 +102,7 @@ def learner(spec: dict[str, Any], cpu: Device) -> tuple[float, float]:
     batches = [
         Stream(**s) for s in streams(spec["model"], spec["trees"], spec["micro_batch_tokens"])
     ]
-    precision, again = spec.get("precision", "float32"), spec.get("checkpointing", False)
+    precision, again = spec.get("precision", "float32"), spec.get("checkpointing", "auto")
     rank, kl = spec.get("lora_rank", 0), spec.get("kl_beta", 0.0) > 0
     peak = max(
         learner_memory(
@@ -106,12 +111,13 @@ def learner(spec: dict[str, Any], cpu: Device) -> tuple[float, float]:
         for b in batches
     )
     seconds = sum(
-        training_seconds(shape, b, cpu, precision, checkpointing=again, lora=rank > 0).total
+        training_seconds(shape, b, cpu, precision, checkpointing=again, lora_rank=rank).total
         + (forward_seconds(shape, b, cpu, precision).total if kl else 0.0)
         for b in batches
     )
     trained = shape.lora(rank, "all-linear") if rank else shape.parameters
-    return peak, seconds + optimizer_seconds(trained, len(batches), cpu)
+    in_place = 0 if rank else added_in_place(shape)
+    return peak, seconds + optimizer_seconds(trained, len(batches), cpu, in_place)
 
 
 def policy(spec: dict[str, Any], cpu: Device) -> tuple[float, float]:
@@ -127,16 +133,31 @@ def policy(spec: dict[str, Any], cpu: Device) -> tuple[float, float]:
         output=spec["output"],
         prefill=min(16384, sum(map(len, distinct))),
     )
+    peak = memory.peak
+    if spec["dtype"] != "float32":  # while weights are converted the file's pages are resident, too
+        peak = max(peak, memory.weights + 4.0 * shape.parameters / cpu.allocator)
     seconds = batch_seconds(
         shape, lengths, [spec["output"]] * spec["rows"], cpu, spec["dtype"], len(distinct)
     )
-    return memory.peak, seconds
+    return peak, seconds
+
+
+def training(spec: dict[str, Any], found: dict[str, Any], cpu: Device) -> tuple[float, float]:
+    """Predicted (bytes, CPU seconds of a step) of a whole run, all of whose parts share one core,
+    with the lengths and trees that it turned out to have."""
+    layout = Layout(device=cpu, workload=Workload(**found["workload"]))
+    plan = make_plan(quickstart(spec["steps"]), layout)
+    (part,) = plan.parts
+    return part.needs, plan.sync_s
 
 
 def compare(spec: dict[str, Any], found: dict[str, Any], cpu: Device) -> dict[str, Any]:
     """Predicted, measured and their ratios."""
-    peak, seconds = (learner if spec["kind"] == "learner" else policy)(spec, cpu)
-    bytes_ = 1e9 * cpu.overhead_gb + cpu.allocator * peak
+    if spec["kind"] == "training":
+        bytes_, seconds = training(spec, found, cpu)
+    else:
+        peak, seconds = (learner if spec["kind"] == "learner" else policy)(spec, cpu)
+        bytes_ = 1e9 * cpu.overhead_gb + cpu.allocator * peak
     mine = {"peak_mb": bytes_ / (1 << 20), "seconds": seconds}
     return {
         "case": {k: v for k, v in spec.items() if k != "repeats"},
@@ -167,7 +188,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--only", nargs="*", default=["learner", "policy"])
+    parser.add_argument("--only", nargs="*", default=["learner", "training", "policy"])
     parser.add_argument("--out", type=Path, help="keep what was measured, and use what is there")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -11,8 +11,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Sequence
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -25,7 +29,10 @@ from transformers import AutoModelForCausalLM, LlamaConfig
 
 from mars2.agents.hf import load_hf, load_micro
 from mars2.agents.sampler import generate_batch
-from mars2.config import LearnerConfig, ObjectiveConfig
+from mars2.cli.output import Output
+from mars2.cli.train import run_training
+from mars2.config import LearnerConfig, ObjectiveConfig, RunConfig, load_config
+from mars2.plan.workload import observe
 from mars2.training import forward
 from mars2.training.learner import Learner
 from mars2.training.packing import Layout, pack, packed_batches
@@ -151,7 +158,7 @@ def learner(spec: dict[str, Any]) -> dict[str, Any]:
         LearnerConfig(
             lr=1e-6,
             micro_batch_tokens=spec["micro_batch_tokens"],
-            activation_checkpointing=spec.get("checkpointing", False),
+            activation_checkpointing=spec.get("checkpointing", "auto"),
             **options,
         ),
         ObjectiveConfig(kl_beta=spec.get("kl_beta", 0.0)),
@@ -237,11 +244,50 @@ def prompts_of(name: str, rows: int) -> list[list[int]]:
     return [given[i % len(given)] for i in range(rows)]
 
 
+# ------------------------------------------------------------------------- training
+
+
+class _Clocked(Output):
+    """Notes this process's CPU seconds whenever a step has ended."""
+
+    def __init__(self) -> None:
+        super().__init__(as_json=True)
+        self.seconds: list[float] = []
+
+    def log_table(self, table: Any, line: str) -> None:
+        self.seconds.append(time.process_time())
+
+
+def quickstart(steps: int) -> RunConfig:
+    """`mars2 quickstart` without its evaluations."""
+    text = resources.files("mars2.configs").joinpath("quickstart.toml").read_text("utf-8")
+    data = tomllib.loads(text)
+    del data["problems"]["heldout"]
+    data["train"] |= {"steps": steps, "time_budget_s": None, "checkpoint_every": NEVER}
+    return load_config(base=data)
+
+
+def training(spec: dict[str, Any]) -> dict[str, Any]:
+    """CPU seconds of a step of a whole run, after the first one, and what its trees were like.
+
+    The verifier's processes are not counted, as they are not in the prediction.
+    """
+    output = _Clocked()
+    with tempfile.TemporaryDirectory() as out:
+        run = Path(out) / "run"
+        run_training(quickstart(spec["steps"]), run, False, output)
+        workload = observe([run]).workload.model_dump()
+    marks = output.seconds
+    seconds = (marks[-1] - marks[0]) / (len(marks) - 1)
+    return {"seconds": seconds, "peak_mb": peak_mb(), "workload": workload}
+
+
 if __name__ == "__main__":
     wanted = json.loads(sys.argv[1])
     kinds: dict[str, Callable[[dict[str, Any]], Any]] = {
         "calibrate": lambda _: calibrate(),
         "learner": learner,
         "policy": policy,
+        "training": training,
     }
     sys.stdout.write(json.dumps(kinds[wanted["kind"]](wanted)) + "\n")

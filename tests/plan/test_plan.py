@@ -17,12 +17,17 @@ from mars2.errors import ConfigError, UsageError
 from mars2.plan.advice import advise
 from mars2.plan.hardware import device
 from mars2.plan.layout import Layout, load_layout, parse_hardware
-from mars2.plan.memory import Stream
+from mars2.plan.memory import Stream, whole_layers
 from mars2.plan.planning import make_plan
 from mars2.plan.policies import typical_stream
 from mars2.plan.shapes import shape_of
 from mars2.plan.sweep import simulate
-from mars2.plan.timing import batch_seconds, decode_seconds, training_seconds
+from mars2.plan.timing import (
+    batch_seconds,
+    decode_seconds,
+    optimizer_seconds,
+    training_seconds,
+)
 from mars2.plan.workload import Workload, observe
 from mars2.problems import load
 
@@ -81,6 +86,15 @@ def test_what_cannot_fit_is_refused_and_each_advice_helps() -> None:
         assert change.fits
 
 
+def test_the_room_for_layers_is_advised_before_none_of_them() -> None:
+    agent = {"name": "a", "spec": "hf:Qwen/Qwen3-0.6B", "dtype": "bfloat16"}
+    learner = {"activation_checkpointing": False, "micro_batch_tokens": 32768}
+    config = load_config(base={"agents": [agent], "learner": learner})
+    plan = make_plan(config, GPU)
+    assert plan.misfits
+    assert advise(config, GPU, plan)[0].settings == {"learner.activation_checkpointing": "auto"}
+
+
 def test_what_nothing_helps_is_said_too() -> None:
     agent = {"name": "a", "spec": "hf:Qwen/Qwen3-32B"}
     config = load_config(base={"agents": [agent]})
@@ -93,6 +107,14 @@ def test_what_nothing_helps_is_said_too() -> None:
 def test_the_sum_of_a_part_is_what_it_needs() -> None:
     for part in make_plan(settings(), GPU).parts:
         assert sum(part.holds.values()) == part.needs
+
+
+@pytest.mark.parametrize(("spec", "both"), [("micro:lark", True), ("hf:smollm2", False)])
+def test_small_learners_on_a_cpu_leave_what_answers_took(spec: str, both: bool) -> None:
+    config = load_config(base={"agents": [{"name": "a", "spec": spec}]})
+    (part,) = make_plan(config, Layout(device=device("cpu", memory_gb=100))).parts
+    held = {"gradients, activations, logits", "KV cache and sampling"} <= part.holds.keys()
+    assert held == both
 
 
 def test_asynchronous_is_never_slower_and_idle_shares_are_shares() -> None:
@@ -108,6 +130,43 @@ def test_training_takes_about_six_operations_a_weight_and_token() -> None:
     shape, gpu = shape_of("hf:Qwen3-8B"), device("h100")
     seconds = training_seconds(shape, Stream(8192, 8192), gpu, "bfloat16").products
     assert seconds * gpu.flops("bfloat16") == pytest.approx(6 * 8192 * shape.parameters, rel=0.1)
+
+
+def test_auto_computes_again_what_it_did_not_keep() -> None:
+    shape, gpu = shape_of("hf:Qwen3-8B"), device("h100", train_call_us=0, train_layer_us=0)
+
+    def parts(tokens: int, how: bool | str) -> tuple[float, float, float]:
+        stream = Stream(tokens, tokens, rows=0)
+        found = training_seconds(shape, stream, gpu, "float32", checkpointing=how)
+        return found.products, found.traffic, found.calls
+
+    # 8.2 GB of room; layers keep 1.6 GB of 4,096 tokens: 5 of 36, so 31/36 of a pass is repeated.
+    kept = whole_layers(shape, Stream(4096, 4096), "float32", "auto")
+    assert 1 < kept < shape.layers
+    for least, auto, most in zip(*(parts(4096, how) for how in (False, "auto", True)), strict=True):
+        assert auto - least == pytest.approx((1 - kept / shape.layers) * (most - least))
+        assert auto > least
+    assert parts(100, "auto") == parts(100, False)
+    lonely = parts(1 << 15, "auto")  # the first layer always keeps what it computed
+    assert lonely[0] == pytest.approx(parts(1 << 15, True)[0], rel=0.02)
+    assert lonely[0] < parts(1 << 15, True)[0]
+
+
+def test_adapters_move_what_passes_them() -> None:
+    shape, cpu = shape_of("hf:smollm2"), device("cpu")
+    stream = Stream(1000, 0)
+    plain = training_seconds(shape, stream, cpu, "float32")
+    with_ = training_seconds(shape, stream, cpu, "float32", lora_rank=16)
+    ends = 30 * (2 * (576 + 576) + 2 * (576 + 192) + 3 * (576 + 1536))  # in and out, all layers
+    assert with_.traffic - plain.traffic == pytest.approx(28e3 * ends / cpu.stream_bandwidth)
+    assert with_.products < plain.products
+
+
+def test_gradients_added_in_place_are_not_added_again() -> None:
+    cpu = device("cpu")
+    saved = optimizer_seconds(1e6, 3, cpu) - optimizer_seconds(1e6, 3, cpu, in_place=5e5)
+    assert saved == pytest.approx(12 * 2 * 5e5 / cpu.stream_bandwidth)
+    assert optimizer_seconds(1e6, 1, cpu, in_place=5e5) == optimizer_seconds(1e6, 1, cpu)
 
 
 def test_a_step_of_decoding_reads_the_weights() -> None:

@@ -56,6 +56,8 @@ def advise(config: RunConfig, layout: Layout, plan: Plan, most: int = 4) -> list
 def _single(config: RunConfig, layout: Layout) -> Iterator[dict[str, Any]]:
     """What could be changed, the least harmful first."""
     learner = config.learner
+    if learner.activation_checkpointing in (False, "light"):
+        yield {"learner.activation_checkpointing": "auto"}
     if learner.activation_checkpointing is not True:
         yield {"learner.activation_checkpointing": True}
     tokens = learner.micro_batch_tokens

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mars2.plan.shapes import Shape
+from mars2.training.limits import CHUNK_ELEMENTS, LARGE, LEAST_ROOM, ROOM
 
 Precision = Literal["float32", "bfloat16"]
 BYTES: dict[str, int] = {"float32": 4, "bfloat16": 2}
-CHUNK = 1 << 22  # elements of logits at a time: mars2.training.head.CHUNK_ELEMENTS
 _PREFILL = 16384  # tokens of one prefill pass: mars2.agents.sampler
 _GROWTH = 64  # columns by which a full cache grows at least: mars2.agents.kvcache
 
@@ -65,39 +65,90 @@ def layer_bytes(shape: Shape, stream: Stream, precision: Precision) -> float:
     return stream.tokens * per_token + size * 2 * k * stream.joined
 
 
+def checkpoint_room(shape: Shape, adapters: int = 0, shards: int = 1) -> float:
+    """Bytes within which layers keep what they compute with "auto" (`mars2.training.limits`)."""
+    trained = adapters or shape.parameters
+    frozen = shape.parameters if adapters else 0
+    return max((4.0 * frozen + 16.0 * trained) / shards // ROOM, LEAST_ROOM)
+
+
+def whole_layers(
+    shape: Shape,
+    stream: Stream,
+    precision: Precision,
+    checkpointing: bool | str,
+    *,
+    adapters: int = 0,
+    shards: int = 1,
+) -> int:
+    """Layers that keep all they compute: with "auto" as many as fit, the first one always.
+
+    The first layer alone is measured by the learner, so what all have in common counts as its own:
+    the masks, and with autocast its matrices in bfloat16 (`mars2.training.activation`).
+    """
+    if checkpointing != "auto":
+        return 0 if checkpointing else shape.layers
+    first = _layer(shape, stream, precision, adapters) + BYTES[precision] * stream.mask
+    first += _casts(shape, precision)
+    fit = int(checkpoint_room(shape, adapters, shards) // max(1.0, first))
+    return max(1, min(shape.layers, fit))
+
+
 def activation_bytes(
-    shape: Shape, stream: Stream, precision: Precision, checkpointing: bool | str
+    shape: Shape,
+    stream: Stream,
+    precision: Precision,
+    checkpointing: bool | str,
+    *,
+    adapters: int = 0,
+    shards: int = 1,
 ) -> float:
     """What a forward pass keeps until its backward pass, bytes.
 
-    With activation checkpointing every layer's input, and one whole layer at a time; "light" keeps
-    the results of products and attention besides.
+    Of each layer that is computed again its input, and one whole such layer at a time; "light"
+    keeps the results of products and attention besides.
     """
     size = BYTES[precision]
     h, q, k = shape.hidden, shape.queries, shape.keys
-    whole = layer_bytes(shape, stream, precision)
-    if checkpointing:
-        kept = 4.0 * h * stream.tokens
-        if checkpointing == "light":
-            wide = (2 if shape.gated else 1) * shape.ffn
-            kept += size * (2 * q + 2 * k + 2 * h + wide) * stream.tokens
-        layers = shape.layers * kept + whole
-    else:
-        layers = shape.layers * whole
+    whole = whole_layers(shape, stream, precision, checkpointing, adapters=adapters, shards=shards)
+    again = shape.layers - whole
+    kept = 4.0 * h * stream.tokens
+    if checkpointing == "light":
+        wide = (2 if shape.gated else 1) * shape.ffn
+        kept += size * (2 * q + 2 * k + 2 * h + wide) * stream.tokens
+    layers = (whole + bool(again)) * _layer(shape, stream, precision, adapters) + again * kept
     norm = 2 if shape.gated else 1  # input, and where it is not LayerNorm the normalised one
     ends = 4.0 * h * (norm * stream.tokens + stream.outputs)  # last norm, states at outputs
-    casts = 2.0 * shape.matrices if precision == "bfloat16" and not checkpointing else 0.0
-    return layers + ends + casts + size * stream.mask
+    return layers + ends + whole * _casts(shape, precision) + size * stream.mask
+
+
+def _layer(shape: Shape, stream: Stream, precision: Precision, adapters: int) -> float:
+    """One layer; with adapters also what they hand on between their two matrices."""
+    between = adapters / max(1, shape.hidden) / shape.layers
+    return layer_bytes(shape, stream, precision) + BYTES[precision] * stream.tokens * between
+
+
+def _casts(shape: Shape, precision: Precision) -> float:
+    """Matrices of a layer in the precision of autocast, which products keep."""
+    return 2.0 * shape.layer_matrices if precision == "bfloat16" else 0.0
+
+
+def added_in_place(shape: Shape) -> int:
+    """Elements of embedding and output layer whose gradients are added where they are kept
+    (`mars2.training.accumulate`); of a fully trained model."""
+    if shape.head < LARGE:
+        return 0
+    return shape.head * (1 if shape.tied else 2)
 
 
 def logits_bytes(shape: Shape, precision: Precision, trains_head: bool) -> float:
-    """A chunk of logits with its slope and its copy, and the output layer's gradient before it is
-    added to what there is. Bytes."""
-    rows = max(1, CHUNK // shape.vocab)
+    """A chunk of logits with its slope and its copy; and the output layer's gradient where it is
+    made before it is added: of a small matrix, and of a chunk in bfloat16. Bytes."""
+    rows = max(1, CHUNK_ELEMENTS // shape.vocab)
     chunk = 4.0 * rows * shape.vocab
     copy = 2.0 * shape.head if precision == "bfloat16" else 0.0
-    gradient = 4.0 * shape.head if trains_head else 0.0
-    return 3 * chunk + copy + gradient
+    gradient = copy if added_in_place(shape) else 4.0 * shape.head
+    return 3 * chunk + copy + (gradient if trains_head else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +198,14 @@ def learner_memory(
     adapters = trained if lora_rank else 0
     gathered = 2.0 * BYTES[precision] * max(shape.layer_matrices, shape.head) if shards > 1 else 0.0
     own = reference and not lora_rank
-    # Adapters keep what they are given and what they give between their two matrices.
-    extra = 0.0
-    if lora_rank:
-        extra = BYTES[precision] * stream.tokens * (adapters / max(1, shape.hidden))
     return LearnerMemory(
         weights=4.0 * (count + adapters) / shards + gathered,
         gradients=4.0 * trained / shards,
         moments=8.0 * trained / shards,
         reference=4.0 * count / shards if own else 0.0,
-        activations=activation_bytes(shape, stream, precision, checkpointing) + extra,
+        activations=activation_bytes(
+            shape, stream, precision, checkpointing, adapters=adapters, shards=shards
+        ),
         logits=logits_bytes(shape, precision, trains_head=not lora_rank),
         publication=4.0 * shape.merged(lora_targets) / shards if lora_rank else 0.0,
     )

@@ -14,6 +14,7 @@ from mars2.errors import ConfigError
 from mars2.plan.layout import Layout
 from mars2.plan.memory import LearnerMemory
 from mars2.plan.policies import PolicyPlan, policy_plan, split
+from mars2.training.limits import CARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,13 @@ def _together(config: RunConfig, layout: Layout, of: list[PolicyPlan]) -> dict[s
     """All policies of one device in one process.
 
     With a barrier nobody generates while somebody learns, so only the larger of the two counts.
-    On an accelerator learners take turns; on a CPU all learn at once.
+    On an accelerator learners take turns; on a CPU all learn at once, and where all are small the C
+    library keeps what answers took (`mars2.training.memory`), so both count.
     """
     learners = [p.learner for p in of if p.learner is not None]
-    combine = sum if layout.device.node == 1 and layout.device.overhead_gb < 1 else max
+    on_cpu = layout.device.node == 1 and layout.device.overhead_gb < 1
+    keeps = on_cpu and all(m.weights + m.gradients + m.moments < CARES for m in learners)
+    combine = sum if on_cpu else max
     update = combine([m.peak - m.static for m in learners] or [0.0])
     writing = sum(p.policy.cache + p.policy.working for p in of)
     held = {
@@ -141,7 +145,7 @@ def _together(config: RunConfig, layout: Layout, of: list[PolicyPlan]) -> dict[s
         "moments": sum(m.moments for m in learners),
         "KL reference": sum(m.reference for m in learners),
     }
-    if config.train.mode == "async":
+    if config.train.mode == "async" or keeps:
         held |= {"gradients, activations, logits": update, "KV cache and sampling": writing}
     elif update >= writing:
         held |= {"gradients, activations, logits": update}

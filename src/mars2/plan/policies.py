@@ -167,7 +167,9 @@ def train_seconds(
         device,
         precision,
         checkpointing=set_.activation_checkpointing,
-        lora=set_.lora_rank > 0,
+        lora_rank=set_.lora_rank,
+        lora_targets=set_.lora_targets,
+        shards=shards,
     ).total
     forward = forward_seconds(shape, stream, device, precision).total
     extra = (set_.minibatches > 1) + config.objective.needs_reference

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mars2.plan.hardware import Device
-from mars2.plan.memory import BYTES, Precision, Stream, kv_bytes, layer_bytes
+from mars2.plan.memory import BYTES, Precision, Stream, kv_bytes, layer_bytes, whole_layers
 from mars2.plan.shapes import Shape
 
 # How often what a layer keeps goes through memory: written once and read once forwards; read, and
@@ -61,31 +61,49 @@ def training_seconds(
     precision: Precision,
     *,
     checkpointing: bool | str = False,
-    lora: bool = False,
+    lora_rank: int = 0,
+    lora_targets: str | list[str] = "all-linear",
+    shards: int = 1,
 ) -> PassSeconds:
     """Forward and backward. The backward pass takes twice the products of the forward pass, with
-    adapters about once (no gradients of frozen matrices); checkpointing repeats the forward pass
-    ("light": all but the products); the output layer is computed twice and has two products of
-    gradients."""
+    adapters about once (no gradients of frozen matrices); layers that are checkpointed repeat the
+    forward pass ("light": all but the products); the output layer is computed twice and has two
+    products of gradients.
+
+    Adapters (peft, `tuners/lora/layer.py`) pass what a matrix is given and what it gives
+    through memory once more, n elements a token: given, scaled and added, 6 n forwards and 4 n
+    backwards; the gradient of the input made and added to the others, and with autocast all casts
+    both ways: together 28 bytes an element in float32, 23 with autocast.
+    """
     layers, head = forward_flops(shape, stream)
-    again = 1.0 if checkpointing and checkpointing != "light" else 0.0
-    products = layers * (1 + again + (1 if lora else 2)) + head * (2 + (1 if lora else 2))
-    trips = _FORWARD_TRIPS * (2 if checkpointing else 1) + _BACKWARD_TRIPS
+    adapters = shape.lora(lora_rank, lora_targets)
+    whole = whole_layers(shape, stream, precision, checkpointing, adapters=adapters, shards=shards)
+    again = 1 - whole / shape.layers  # share of the layers that is computed twice
+    backward = 1 if lora_rank else 2
+    repeated = 0.0 if checkpointing == "light" else again
+    products = layers * (1 + repeated + backward) + head * (2 + backward)
+    trips = _FORWARD_TRIPS * (1 + again) + _BACKWARD_TRIPS
     traffic = trips * shape.layers * layer_bytes(shape, stream, precision)
     traffic += 8 * 4.0 * shape.vocab * stream.outputs
-    calls = device.train_call_s(shape.layers)
-    calls += device.call_s(shape.layers) if checkpointing else 0.0
+    if lora_rank:
+        ends = shape.lora(1, lora_targets)  # n, over all layers
+        traffic += (28 if precision == "float32" else 23) * ends * stream.tokens
+    rows = (3 + again) * shape.layers * stream.rows * device.row_s
     return PassSeconds(
         products / device.flops(precision),
         traffic / device.stream_bandwidth,
-        calls + 3 * shape.layers * stream.rows * device.row_s,
+        device.train_call_s(shape.layers) + again * device.call_s(shape.layers) + rows,
     )
 
 
-def optimizer_seconds(trained: float, micro_batches: int, device: Device) -> float:
-    """One optimizer step: gradients added up once a micro-batch after the first, 12 bytes a weight;
-    clipped, 12; AdamW in one pass reads four values and writes three, 28."""
-    return trained * (12.0 * (micro_batches - 1) + 12 + 28) / device.stream_bandwidth
+def optimizer_seconds(
+    trained: float, micro_batches: int, device: Device, in_place: float = 0.0
+) -> float:
+    """One optimizer step: gradients added up once a micro-batch after the first, 12 bytes a weight,
+    but for those added `in_place`; clipped, 12; AdamW in one pass reads four values and writes
+    three, 28."""
+    adding = 12.0 * (micro_batches - 1) * (trained - in_place)
+    return (adding + trained * (12 + 28)) / device.stream_bandwidth
 
 
 def decode_seconds(

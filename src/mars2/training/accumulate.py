@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-LARGE = 1 << 22  # elements: below 16 MB a gradient is not worth the trouble
+from mars2.training.limits import LARGE
 
 _MARK = "mars2_accumulates_in_place"
 

@@ -13,8 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mars2.training.accumulate import accumulates_in_place, gradient
-
-CHUNK_ELEMENTS = 1 << 22  # logits held at a time: 16 MB in float32
+from mars2.training.limits import CHUNK_ELEMENTS
 
 
 def head_logprobs(

@@ -29,16 +29,11 @@ from mars2.training.forward import (
     output_mask,
     rollout_logprobs,
 )
+from mars2.training.limits import CARES, LEAST_ROOM, ROOM
 from mars2.training.memory import Heap
 from mars2.training.objective import ObjectiveSums, Scale, policy_loss
 from mars2.training.sample import Sample
 from mars2.training.schedule import learning_rate
-
-# Layers keep what they compute within this part of what weights, gradients and moments take, and
-# within 128 MB anyway.
-ROOM, LEAST_ROOM = 16, 128 << 20
-# Learners that hold less do not care for the heap: pages given back cost time to get again.
-CARES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
