@@ -157,3 +157,15 @@ def test_what_cannot_be_compared_is_refused(mars2, tmp_path: Path, argv, said: s
     done = mars2("compare", *argv)
     assert done.code == 2
     assert said in done.err
+
+
+def test_of_an_agent_that_one_run_lacks_only_its_spec_is_listed(mars2, tmp_path: Path) -> None:
+    for name, agents in (("A", ["x"]), ("B", ["x", "y"])):
+        write_run(tmp_path / name, A_ATTEMPTS, A_TREES)
+        specs = [{"name": a, "spec": "scripted:s", "temperature": 0.5} for a in agents]
+        config = RunConfig.model_validate({"agents": specs})
+        (tmp_path / name / "config.json").write_text(config.model_dump_json())
+    found = json.loads(mars2("compare", "A", "B", "--json").out)
+    assert found["differing"] == {"agents.y.spec": [None, "scripted:s"]}
+    line = next(x for x in mars2("compare", "A", "B").out.splitlines() if "agents.y" in x)
+    assert line.replace(" ", "") == "|agents.y.spec|–|scripted:s|"

@@ -62,7 +62,10 @@ def _show(output: Output, found: dict[str, Any]) -> None:
     output.table(f"{found['problems']} problems", columns, rows)
     if found["differing"]:
         names = [run["name"] for run in found["runs"]]
-        settings = [[key, *map(str, values)] for key, values in found["differing"].items()]
+        settings = [
+            [key, *("–" if v is None else str(v) for v in values)]
+            for key, values in found["differing"].items()
+        ]
         output.table("settings that differ", ["setting", *names], settings)
 
 

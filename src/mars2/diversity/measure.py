@@ -166,7 +166,7 @@ def _method(level: Level, embedder: Embedder) -> str:
     if level == "algorithmic":
         return ALGORITHMIC
     what = "programs" if level == "semantic" else "the text before the program"
-    return f"cosine distance of embedded {what}; {embedder.method}"
+    return f"cosine distance of embeddings of {what}; {embedder.method}"
 
 
 # --------------------------------------------------------------------------- one group

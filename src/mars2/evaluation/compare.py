@@ -215,7 +215,16 @@ def _difference(
 
 
 def _differing(runs: Sequence[Evaluated]) -> dict[str, list[Any]]:
-    """Settings that are not the same in all runs; None where a run does not say."""
-    keys = dict.fromkeys(itertools.chain.from_iterable(run.settings for run in runs))
+    """Settings that are not the same in all runs; None where a run does not say.
+
+    Of an agent that some run does not have, `spec` alone: the rest would differ as well.
+    """
+
+    def said(key: str) -> bool:
+        spec = key.rpartition(".")[0] + ".spec"
+        of_agent = key.startswith("agents.") and key != spec
+        return not of_agent or all(spec in run.settings for run in runs)
+
+    keys = filter(said, dict.fromkeys(itertools.chain.from_iterable(r.settings for r in runs)))
     values = {key: [run.settings.get(key) for run in runs] for key in keys}
     return {key: of for key, of in values.items() if any(v != of[0] for v in of)}
