@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import re
 import shlex
@@ -50,7 +51,7 @@ def test_every_command_runs(section: str, tmp_path: Path) -> None:
             text=True,
         )
         assert done.returncode == 0, (words, done.stderr[-2000:])
-        for option, path in zip(words, words[1:], strict=False):
+        for option, path in itertools.pairwise(words):
             if option == "--out":
                 assert (tmp_path / path).exists(), words
     assert {p.suffix for p in tmp_path.rglob("*.*")} >= {".html", ".json", ".jsonl"}

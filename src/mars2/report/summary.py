@@ -302,7 +302,7 @@ def _settings_table(
 
     def cell(name: str, setting: str) -> str:
         if setting not in settings[name]:
-            return "default"
+            return NOTHING if setting.startswith("agents.") else "default"
         value = settings[name][setting]
         return value if isinstance(value, str) else json.dumps(value)
 
