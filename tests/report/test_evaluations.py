@@ -135,7 +135,7 @@ def test_evaluations_side_by_side(tmp_path: Path, run: Path) -> None:
     assert rows(report, "settings")[0] == [
         "agents.loom",
         "micro:loom, policy micro:loom",
-        "default",
+        "–",
     ]
     (figure,) = (f for f in report.figures if f.name == "budget")
     assert [p.title for p in figure.panels] == ["Pass@N", "Pass@1(MCTS)"]
