@@ -16,6 +16,7 @@ from mars2.errors import UsageError
 from mars2.exchange.formats import NO_PROGRAM, SampleFormat, foreign_ids
 from mars2.exchange.rows import read_rows
 from mars2.types import Problem, Submission
+from mars2.verifier.formats import checked_field
 
 _SHOWN = 10  # ids named in a message; the rest are counted
 
@@ -96,17 +97,17 @@ def _checked(
                 )
             yield row, ids[place], _strings(value, where)
         else:
-            foreign = _field(value, "question_id", (str, int), where)
-            codes = _field(value, "code_list", (list,), where)
+            foreign = checked_field(where, value, "question_id", (str, int))
+            codes = checked_field(where, value, "code_list", (list,))
             yield row, str(foreign), _strings(codes, f"{where}, code_list")
 
 
 def _pair(value: Any, where: str) -> tuple[str, list[Any]]:
-    task = _field(value, "task_id", (str,), where)
+    task = checked_field(where, value, "task_id", (str,))
     if "solution" in value:  # as in EvalPlus, it wins
-        return task, [_field(value, "solution", (str,), where)]
+        return task, [checked_field(where, value, "solution", (str,))]
     if "completion" in value:
-        return task, [(_field(value, "completion", (str,), where),)]
+        return task, [(checked_field(where, value, "completion", (str,)),)]
     raise UsageError(f"{where}: needs a field solution or completion")
 
 
@@ -130,19 +131,6 @@ def _strings(codes: list[Any], where: str) -> list[Any]:
             kind = type(code).__name__
             raise UsageError(f"{where}[{place}]: has to be a string, not {kind}")
     return codes
-
-
-def _field(value: Any, field: str, kinds: tuple[type, ...], where: str) -> Any:
-    if not isinstance(value, dict):
-        raise UsageError(f"{where}: has to be a JSON object, not {type(value).__name__}")
-    if field not in value:
-        raise UsageError(f"{where}, {field}: is missing; the row has {', '.join(value) or 'none'}")
-    found = value[field]
-    if type(found) not in kinds:
-        names = {str: "a string", int: "a number", list: "a list"}
-        wanted = " or ".join(names[kind] for kind in kinds)
-        raise UsageError(f"{where}, {field}: has to be {wanted}, not {type(found).__name__}")
-    return found
 
 
 # --------------------------------------------------------------------------- all of it

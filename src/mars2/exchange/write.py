@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mars2.errors import UsageError
 from mars2.exchange.formats import ENDINGS, NO_PROGRAM, SampleFormat, foreign_ids
+from mars2.problems.completion import compiles
 from mars2.training.rundir import write_atomic
 from mars2.types import Problem
 
@@ -122,14 +122,4 @@ def _continue(prompt: str, code: str) -> str | None:
     if code.startswith(prompt):
         return code[len(prompt) :]
     completion = code if prompt.endswith("\n") else "\n" + code
-    return completion if _compiles(prompt + completion) or not _compiles(code) else None
-
-
-def _compiles(code: str) -> bool:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(code, "program", "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
+    return completion if compiles(prompt + completion) or not compiles(code) else None

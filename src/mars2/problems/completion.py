@@ -15,7 +15,8 @@ from mars2.types import Problem
 _IMPORT = (ast.Import, ast.ImportFrom)
 
 
-def _compiles(code: str) -> bool:
+def compiles(code: str) -> bool:
+    """Whether it is Python; warnings about it are kept quiet."""
     with warnings.catch_warnings():  # its warnings are about the program, not about us
         warnings.simplefilter("ignore")
         try:
@@ -35,7 +36,7 @@ def _imports(starter: str) -> list[str]:
     """The import statements at the top level of an unfinished program, one a string."""
     # usually the starter ends where the body begins
     for text in (starter, starter.rstrip() + "\n    pass\n"):
-        if _compiles(text):
+        if compiles(text):
             return [ast.unparse(n) for n in _statements(text) if isinstance(n, _IMPORT)]
     return []
 
@@ -51,7 +52,7 @@ def complete_code(problem: Problem, code: str) -> str:
     starter = problem.starter_code
     if not starter.strip():
         return code
-    if _compiles(code):
+    if compiles(code):
         present = {ast.unparse(n) for n in _statements(code) if isinstance(n, _IMPORT)}
         missing = [line for line in _imports(starter) if line not in present]
         # "from __future__" has to come first in a program, so such a program is left alone
@@ -60,6 +61,6 @@ def complete_code(problem: Problem, code: str) -> str:
         return "\n".join(missing) + "\n" + code
     head = starter if starter.endswith("\n") else starter + "\n"
     for body in (code, textwrap.indent(textwrap.dedent(code), "    "), "    " + code):
-        if body.strip() and _compiles(head + body):
+        if body.strip() and compiles(head + body):
             return head + body
     return code

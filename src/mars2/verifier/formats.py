@@ -160,8 +160,8 @@ def _lcb(values: _Rows, known: dict[str, Problem], name: str) -> list[Submission
         values = _named(values, by_question, name)
     lists: list[tuple[str, list[str]]] = []
     for where, value in values:
-        question = str(_field(where, value, "question_id", (str, int)))
-        codes = _field(where, value, "code_list", (list,))
+        question = str(checked_field(where, value, "question_id", (str, int)))
+        codes = checked_field(where, value, "code_list", (list,))
         if not codes:
             raise UsageError(f"{where}, code_list: is empty; give at least one program")
         for place, code in enumerate(codes):
@@ -211,14 +211,14 @@ def _evalplus(values: _Rows, known: dict[str, Problem], name: str) -> list[Submi
     samples: dict[str, int] = defaultdict(int)
     unknown: dict[str, None] = {}
     for where, value in values:
-        task = _field(where, value, "task_id", (str,))
+        task = checked_field(where, value, "task_id", (str,))
         if task not in known:
             unknown[task] = None
             continue
         if "solution" in value:  # as there, it wins
-            code = _field(where, value, "solution", (str,))
+            code = checked_field(where, value, "solution", (str,))
         elif "completion" in value:
-            code = known[task].starter_code + _field(where, value, "completion", (str,))
+            code = known[task].starter_code + checked_field(where, value, "completion", (str,))
         else:
             raise UsageError(f"{where}: needs a field solution or completion")
         submissions.append(Submission(id=f"{task}/{samples[task]}", problem_id=task, code=code))
@@ -230,11 +230,12 @@ def _evalplus(values: _Rows, known: dict[str, Problem], name: str) -> list[Submi
     return submissions
 
 
-def _field(where: str, value: Any, field: str, kinds: tuple[type, ...]) -> Any:
+def checked_field(where: str, value: Any, field: str, kinds: tuple[type, ...]) -> Any:
+    """`value[field]` of a row, of one of the `kinds`. Raises UsageError that says `where`."""
     if not isinstance(value, dict):
         raise UsageError(f"{where}: has to be a JSON object, not {type(value).__name__}")
     if field not in value:
-        raise UsageError(f"{where}, {field}: is missing")
+        raise UsageError(f"{where}, {field}: is missing; the row has {', '.join(value) or 'none'}")
     found = value[field]
     if type(found) not in kinds:
         names = {str: "a string", int: "a number", list: "a list"}
