@@ -30,7 +30,8 @@ from mars2.plan.simulation import Policy, Rules, Simulation
 from mars2.plan.workload import Answer, Draws, Workload
 from mars2.problems import load
 from mars2.search import RunSettings, TreeJob, derive, make_strategy, run_tree
-from mars2.training.learner import Learner, UpdateMetrics
+from mars2.training.learner import Learner
+from mars2.training.learning import UpdateMetrics
 from mars2.training.trainer import train
 from mars2.types import Expansion, Generation, Node, Status, Usage, Verdict
 

@@ -55,5 +55,9 @@ class ResumeError(UsageError):
     """A run directory cannot be continued: it is not empty, not a run, or its config differs."""
 
 
+class LearnerLostError(Mars2Error):
+    """A learner's processes or machines are gone; a run that is resumed starts them again."""
+
+
 class TrainingError(Mars2Error):
     """Training cannot go on (no trainable policy, non-finite loss on every step, …)."""

@@ -14,7 +14,7 @@ from training_kit import node
 
 from mars2.config import CreditConfig
 from mars2.training.credit import Writer, credit_forest
-from mars2.training.learner import UpdateMetrics
+from mars2.training.learning import UpdateMetrics
 from mars2.training.rundir import finite, read_metrics
 from mars2.training.step_metrics import PolicyStep, Seconds, StepData, metrics_line, percentile
 from mars2.types import Generation, Usage

@@ -28,11 +28,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from mars2.errors import ResumeError
 from mars2.training.buffer import SampleBuffer
-from mars2.training.learner import Learner
+from mars2.training.learning import Learning
 from mars2.training.rundir import fsync_path, safe_name
 
 _NAME = re.compile(r"step-(\d{5,})")
@@ -44,7 +45,7 @@ _log = logging.getLogger(__name__)
 class PolicyState:
     """What one policy adds to a checkpoint. `notes` goes beside the weights as mars2.json."""
 
-    learner: Learner
+    learner: Learning
     buffer: SampleBuffer
     tokenizer: Any
     notes: dict[str, Any]
@@ -114,7 +115,7 @@ def restore_policy(checkpoint: Checkpoint, name: str, state: PolicyState) -> Non
         raise ResumeError(f"checkpoint {checkpoint.path} has no policy {name!r}")
     folder = checkpoint.path / "policies" / checkpoint.policies[name]
     with _quiet():
-        model = type(state.learner.model).from_pretrained(  # type: ignore[attr-defined]
+        model = AutoModelForCausalLM.from_pretrained(
             folder / "weights", dtype=torch.float32, local_files_only=True
         )
     training = torch.load(folder / "learner.pt", weights_only=True)

@@ -10,9 +10,8 @@ import copy
 import random
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -29,33 +28,15 @@ from mars2.training.forward import (
     output_mask,
     rollout_logprobs,
 )
+from mars2.training.learning import LearnerSetup, UpdateMetrics
 from mars2.training.limits import CARES, LEAST_ROOM, ROOM
 from mars2.training.memory import Heap
 from mars2.training.objective import ObjectiveSums, Scale, policy_loss
 from mars2.training.sample import Sample
 from mars2.training.schedule import learning_rate
 
-
-@dataclass(frozen=True, slots=True)
-class UpdateMetrics:
-    """What one update did. Means are over its samples or tokens; `lr` is of its last step."""
-
-    samples: int
-    tokens: int  # output tokens trained on
-    optimizer_steps: int
-    skipped_steps: int  # loss or gradient was not finite: nothing was changed
-    loss: float
-    grad_norm: float  # before clipping, mean over steps taken
-    kl: float
-    ratio_mean: float
-    clip_fraction: float
-    correction_mean: float
-    correction_max: float
-    lr: float
-    version: int  # after the update
-    dual_clip_fraction: float = 0.0
-    corrected_fraction: float = 0.0  # weights that were truncated or masked
-    entropy: float | None = None  # nats a token; None unless asked for
+if TYPE_CHECKING:
+    from mars2.training.publication import TrainablePolicy
 
 
 class Learner:
@@ -126,6 +107,11 @@ class Learner:
             # one pass over the weights, without temporary copies of them
             fused=all(p.device.type in ("cpu", "cuda") for p in trained),
         )
+
+    @property
+    def concurrent(self) -> bool:
+        """On CPUs all may learn at once; on one accelerator they would share its memory."""
+        return next(self.model.parameters()).device.type == "cpu"
 
     def update(self, samples: Sequence[Sample]) -> UpdateMetrics:
         """Train on the samples once: `config.minibatches` optimizer steps, or fewer if few.
@@ -345,6 +331,20 @@ class Learner:
         self._forget_gradients()
         self.steps += 1
         return rate
+
+
+def local_learner(setup: LearnerSetup, policy: TrainablePolicy) -> Learner:
+    """A learner in this process, on a copy of the policy's model."""
+    return Learner(
+        setup.policy,
+        policy.clone_model(),
+        setup.config,
+        setup.objective,
+        total_steps=setup.total_steps,
+        max_length=setup.max_length,
+        seed=setup.seed,
+        version=setup.version,
+    )
 
 
 def _checkpoint(model: nn.Module, how: bool | str) -> None:

@@ -102,7 +102,9 @@ class Loop:
         self._paused = self._closed = False
         self._data = StepData(1)
         users = [writers[a].policy for a in writers]
-        gate = asyncio.Semaphore(len(states) if _on_cpu(states) else 1)
+        gate = asyncio.Semaphore(
+            len(states) if all(s.learner.concurrent for s in states.values()) else 1
+        )
         self.runners = {
             name: PolicyRunner(
                 name,
@@ -360,8 +362,3 @@ class Loop:
 
 def _number(tree_id: str) -> int:
     return int(tree_id.partition("/")[0])
-
-
-def _on_cpu(states: Mapping[str, PolicyState]) -> bool:
-    """On CPUs all may learn at once; on one accelerator they would share its memory."""
-    return all(next(s.learner.model.parameters()).device.type == "cpu" for s in states.values())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from mars2.agents.base import Agent
 from mars2.errors import CapabilityError, TrainingError
-from mars2.training.learner import Learner
+from mars2.training.learning import Learning
 
 
 @runtime_checkable
@@ -86,7 +86,7 @@ def trainable_policies(
     return policies
 
 
-def publish(learner: Learner, policy: TrainablePolicy) -> None:
+def publish(learner: Learning, policy: TrainablePolicy) -> None:
     """Hand the learner's current weights to the policy under the learner's version.
 
     Raises:

@@ -15,10 +15,11 @@ from typing import Any
 
 from mars2.agents.base import Agent
 from mars2.config import RunConfig
+from mars2.errors import LearnerLostError
 from mars2.training.buffer import SampleBuffer
 from mars2.training.checkpoint import PolicyState
 from mars2.training.clock import PhaseClock
-from mars2.training.learner import Learner, UpdateMetrics
+from mars2.training.learning import LearnerSetup, MakeLearner, UpdateMetrics
 from mars2.training.ledger import Ledger
 from mars2.training.publication import TrainablePolicy, publish
 from mars2.training.sample import Sample
@@ -62,15 +63,17 @@ def batch_size(config: RunConfig, share: float) -> BatchSize:
 
 
 def policy_states(
-    config: RunConfig, agents: Mapping[str, Agent], policies: Mapping[str, TrainablePolicy]
+    config: RunConfig,
+    agents: Mapping[str, Agent],
+    policies: Mapping[str, TrainablePolicy],
+    make_learner: MakeLearner,
 ) -> dict[str, PolicyState]:
     """A learner with its own copy of the weights, and a buffer, for every policy that learns."""
     states = {}
     for name, policy in policies.items():
         users = [a for a in agents.values() if a.policy.name == name]
-        learner = Learner(
+        setup = LearnerSetup(
             name,
-            policy.clone_model(),
             config.learner,
             config.objective,
             total_steps=planned_updates(config, len(users) / len(agents))
@@ -84,7 +87,7 @@ def policy_states(
             "agents": [a.name for a in users],
         }
         buffer = SampleBuffer(name, config.train.max_staleness)
-        states[name] = PolicyState(learner, buffer, policy.tokenizer, notes)
+        states[name] = PolicyState(make_learner(setup, policy), buffer, policy.tokenizer, notes)
     return states
 
 
@@ -213,6 +216,8 @@ class PolicyRunner:
                     update = await asyncio.to_thread(learner.update, batch)
                     if learner.version != before:
                         await asyncio.to_thread(publish, learner, self.policy)
+                except LearnerLostError:
+                    raise
                 except Exception as error:
                     failure = f"{type(error).__name__}: {error}"
                     _log.exception("policy %s: an update failed", self.name)

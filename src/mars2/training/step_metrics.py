@@ -16,7 +16,7 @@ from mars2.training.sample import Sample
 from mars2.types import Node
 
 if TYPE_CHECKING:
-    from mars2.training.learner import UpdateMetrics
+    from mars2.training.learning import UpdateMetrics
 
 
 class Tree(Protocol):

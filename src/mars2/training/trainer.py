@@ -28,6 +28,8 @@ from mars2.training.checkpoint import export_final, latest_checkpoint
 from mars2.training.credit import Writer
 from mars2.training.growth import Forest, NodeHook
 from mars2.training.keeper import HELDOUT, best_measure
+from mars2.training.learner import local_learner
+from mars2.training.learning import MakeLearner
 from mars2.training.loop import Loop, StepHook, StepReport
 from mars2.training.publication import trainable_policies
 from mars2.training.rundir import RunDir, problems_digest
@@ -63,6 +65,7 @@ async def train(
     on_start: StartHook | None = None,
     on_step: StepHook | None = None,
     on_node: NodeHook | None = None,
+    make_learner: MakeLearner = local_learner,
     say: Callable[[str], None] = lambda line: None,
 ) -> TrainResult:
     """Train all policies of `agents` on `problems`, writing the run into `out`.
@@ -76,6 +79,8 @@ async def train(
             it returns is the step's held-out pass@1, or None. Nobody's weights change meanwhile.
             After a kill it is called again for steps that were not yet checkpointed.
         on_node: called for every node, replayed ones of a resumed run included.
+        make_learner: makes the learner of each policy that learns; what it holds is its owner's to
+            give back.
         say: told in a line what a user should know at once.
 
     Raises:
@@ -91,7 +96,7 @@ async def train(
         run = RunDir.resume(out, config, digest)
     else:
         RunDir.check_new(out)
-    states = policy_states(config, agents, policies)
+    states = policy_states(config, agents, policies, make_learner)
     if resume:
         run.adopt(config)
     else:
