@@ -48,7 +48,9 @@ def test_quickstart_json_has_the_promised_shape(mars2, tmp_path: Path) -> None:
     assert run["rise"]["ci95"] == pytest.approx(report["rise"]["ci95"])
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize(
+    "stop", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_stopped_run_resumes_and_loses_nothing(mars2, tmp_path: Path, stop: int) -> None:
     run = tmp_path / "run"
     argv = ["quickstart", "--out", run, "--set", "train.steps=3", *TINY]

@@ -84,7 +84,7 @@ def test_models_solve_some_held_out_problems_and_not_all(name: str) -> None:
     assert 0.3 < sum(rates) / len(rates) < 0.9  # room to learn, and something to learn from
 
 
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", ["lark", pytest.param("loom", marks=pytest.mark.slow)])
 def test_a_tiny_build_is_reproducible_bit_for_bit(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def test_nothing_shipped_holds_a_reference(problems: dict[str, Problem], sources
         assert json.dumps(p.reference, ensure_ascii=False)[1:-1] not in shipped, p.id
 
 
+@pytest.mark.slow
 def test_shipped_file_is_what_the_sources_give() -> None:
     done = subprocess.run([sys.executable, TOOL, "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -97,7 +97,7 @@ async def test_policies_update_in_their_own_time_and_every_sample_is_accounted_f
     assert accounted(out) == Counter(expected)
 
 
-@pytest.mark.parametrize("node", [40, 60])
+@pytest.mark.parametrize("node", [40, pytest.param(60, marks=pytest.mark.slow)])
 async def test_killed_and_resumed_loses_no_node_and_uses_none_twice(tmp_path, node):
     out = tmp_path / "run"
     assert run_kit.program(out, "--mode", "async", "--kill-at", str(node)) == -9
