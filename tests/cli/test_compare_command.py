@@ -110,6 +110,25 @@ def test_lost_problems_are_left_out_of_their_metric_alone(mars2, tmp_path: Path)
     assert pairs["pass@n"]["difference"] == 0
 
 
+@pytest.mark.usefixtures("runs")
+def test_pass_at_k_is_compared_where_asked(mars2) -> None:
+    found = by_metric(json.loads(mars2("compare", "A", "B", "--k", "1,2", "--json").out))
+    pair = found["pass@2"]
+    # each of p0, p1, p2 has a right one among its two attempts
+    assert (pair["a_value"], pair["b_value"], pair["problems"]) == (0, 3 / 8, 8)
+    assert (pair["method"], pair["only_b"]) == ("McNemar exact", ["p0", "p1", "p2"])
+    assert list(found) == ["pass@1", "pass@2", "pass@1(mcts)", "pass@n"]
+
+
+def test_pass_at_k_of_several_agents(mars2, tmp_path: Path) -> None:
+    for name, right in (("A", True), ("B", False)):
+        agents = {"a": {"p": [right, False]}, "b": {"p": [True]}}
+        write_run(tmp_path / name, {}, agents=agents)
+    found = by_metric(json.loads(mars2("compare", "A", "B", "--k", "2", "--json").out))
+    assert found["pass@2 of a"]["difference"] == -1
+    assert "pass@2 of b" not in found  # one attempt only
+
+
 def test_three_runs_agents_by_name_and_equal_folder_names(mars2, tmp_path: Path) -> None:
     for place, right in (("x", True), ("y", False), ("z", True)):
         (tmp_path / place).mkdir()
@@ -142,6 +161,8 @@ def test_a_training_run_is_compared_before_and_after(mars2, tmp_path: Path) -> N
     ("argv", "said"),
     [
         (["A"], "needs at least two evaluations, got A"),
+        (["A", "B", "--k", "2,3"], "pass@3: no two runs have"),
+        (["A", "B", "--k", "0"], "pass@0 does not exist"),
         (["A", "A"], "one run is given twice"),
         (["A", "nowhere"], "nowhere does not exist"),
         (["A", "empty"], "holds no finished evaluation"),

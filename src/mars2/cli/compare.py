@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mars2.cli.options import json_option
+from mars2.cli.options import Ks, json_option
 from mars2.cli.output import Output, percent
 from mars2.errors import UsageError
 from mars2.evaluation.compare import compare, load_evaluated
@@ -16,6 +16,7 @@ from mars2.training.rundir import write_json
 
 @click.command(name="compare")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--k", "ks", type=Ks(), help="Compare pass@k for these too, e.g. 2,8.")
 @click.option("--shared", is_flag=True, help="Use the problems that all runs have.")
 @click.option("--resamples", type=click.IntRange(min=100), default=2000, show_default=True)
 @click.option("--seed", type=int, default=0, help="Of resamples and random sign patterns.")
@@ -24,7 +25,13 @@ from mars2.training.rundir import write_json
 )
 @json_option
 def command(
-    runs: tuple[Path, ...], shared: bool, resamples: int, seed: int, out: Path | None, as_json: bool
+    runs: tuple[Path, ...],
+    ks: list[int] | None,
+    shared: bool,
+    resamples: int,
+    seed: int,
+    out: Path | None,
+    as_json: bool,
 ) -> None:
     """Compare RUNS of `mars2 eval`, or the evaluations of `mars2 train`, on the same problems.
 
@@ -34,7 +41,9 @@ def command(
     output = Output(as_json)
     if out is not None and not out.absolute().parent.is_dir():
         raise UsageError(f"--out {out}: there is no directory {out.absolute().parent}")
-    found = compare(load_evaluated(runs), shared=shared, resamples=resamples, seed=seed)
+    found = compare(
+        load_evaluated(runs), ks=ks or (), shared=shared, resamples=resamples, seed=seed
+    )
     if out is not None:
         write_json(out, found)
     if as_json:

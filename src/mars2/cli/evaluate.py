@@ -12,7 +12,7 @@ import click
 
 from mars2 import __version__
 from mars2.agents.team import build_team
-from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
+from mars2.cli.options import Ks, chosen, config_options, json_option, preset_option, run_async
 from mars2.cli.output import Output, percent
 from mars2.cli.selection import Selection, selection_options
 from mars2.config import InferenceConfig, RunConfig, SearchConfig
@@ -28,23 +28,6 @@ STRATEGIES = get_args(SearchConfig.model_fields["strategy"].annotation)
 SELECTORS = get_args(InferenceConfig.model_fields["selector"].annotation)
 
 
-class _Ks(click.ParamType):
-    """`1,4,8`: whole numbers of at least 1."""
-
-    name = "K,…"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> list[int]:
-        try:
-            ks = sorted({int(k) for k in str(value).split(",")})
-        except ValueError:
-            self.fail(f"{value!r} is no list of numbers such as 1,4,8", param, ctx)
-        if ks[0] < 1:
-            self.fail(f"pass@{ks[0]} does not exist: k is at least 1", param, ctx)
-        return ks
-
-
 @click.command(name="eval")
 @click.argument("source")
 @config_options
@@ -54,7 +37,7 @@ class _Ks(click.ParamType):
 @click.option(
     "--k",
     "ks",
-    type=_Ks(),
+    type=Ks(),
     help="Estimate pass@k for these, from the first attempts, e.g. 1,4,8 [1 and --samples].",
 )
 @click.option("--strategy", type=click.Choice(STRATEGIES), help="Of the tree [ab-mcts].")

@@ -19,6 +19,23 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 
+class Ks(click.ParamType):
+    """`1,4,8`: whole numbers of at least 1."""
+
+    name = "K,…"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[int]:
+        try:
+            ks = sorted({int(k) for k in str(value).split(",")})
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers such as 1,4,8", param, ctx)
+        if ks[0] < 1:
+            self.fail(f"pass@{ks[0]} does not exist: k is at least 1", param, ctx)
+        return ks
+
+
 def json_option(command: F) -> F:
     """`--json`."""
     return click.option(

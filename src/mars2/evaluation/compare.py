@@ -35,13 +35,16 @@ class Evaluated:
         attempts = itertools.chain.from_iterable(self.result.attempts.values())
         return list(dict.fromkeys([*attempts, *self.result.trees]))
 
-    def metrics(self) -> dict[str, dict[str, float]]:
-        """By metric and problem: the agents' mean pass@1, each agent's if there are several, and
-        of trees whether the selected node passed and whether any did."""
+    def metrics(self, ks: Sequence[int] = ()) -> dict[str, dict[str, float]]:
+        """By metric and problem: the agents' mean pass@1, each agent's if there are several, each
+        agent's pass@k for `ks`, and of trees whether the selected node passed and whether any did.
+        """
         found = {"pass@1": self.result.mean_rates()}
-        if len(self.result.attempts) > 1:
-            for agent in self.result.attempts:
-                found[f"pass@1 of {agent}"] = self.result.agent_rates(agent)
+        several = len(self.result.attempts) > 1
+        for agent in self.result.attempts:
+            of = f" of {agent}" if several else ""
+            found[f"pass@1{of}"] = self.result.agent_rates(agent)
+            found |= {f"pass@{k}{of}": self.result.agent_pass_at(agent, k) for k in ks if k > 1}
         if trees := self.result.trees:
             found["pass@1(mcts)"] = {p: float(t.selected) for p, t in trees.items()}
             found["pass@n"] = {p: float(t.any_passed) for p, t in trees.items()}
@@ -137,11 +140,17 @@ def _name(file: Path, depth: int) -> str:
 
 
 def compare(
-    runs: Sequence[Evaluated], *, shared: bool = False, resamples: int = 2000, seed: int = 0
+    runs: Sequence[Evaluated],
+    *,
+    ks: Sequence[int] = (),
+    shared: bool = False,
+    resamples: int = 2000,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """All pairs of runs in every metric that both have, on the problems where both have it.
 
     Args:
+        ks: pass@k for these too, of the problems for which both runs have k attempts.
         shared: compare on the problems that all runs have, where they differ.
 
     Returns:
@@ -151,7 +160,8 @@ def compare(
         "only_a", "only_b": problem ids}]}`. p values are adjusted over all of "pairs" (Holm).
 
     Raises:
-        UsageError: fewer than two runs, or different problems and not `shared`, or none in common.
+        UsageError: fewer than two runs, or different problems and not `shared`, or none in
+            common, or no pair of runs has a pass@k that was asked for.
     """
     if len(runs) < 2:
         names = ", ".join(run.name for run in runs) or "none"
@@ -159,13 +169,19 @@ def compare(
     kept = _common(runs, shared)
     pairs: list[dict[str, Any]] = []
     for a, b in itertools.combinations(runs, 2):
-        of_b = b.metrics()
-        for metric, values in a.metrics().items():
+        of_b = b.metrics(ks)
+        for metric, values in a.metrics(ks).items():
             ids = [p for p in kept if p in values and p in of_b.get(metric, {})]
             if ids:
                 x, y = [values[p] for p in ids], [of_b[metric][p] for p in ids]
                 pair = {"a": a.name, "b": b.name, "metric": metric, "problems": len(ids)}
                 pairs.append({**pair, **_difference(ids, x, y, resamples, seed)})
+    compared = {pair["metric"].partition(" ")[0] for pair in pairs}
+    if missing := [f"pass@{k}" for k in ks if f"pass@{k}" not in compared]:
+        raise UsageError(
+            f"{', '.join(missing)}: no two runs have a problem with so many first attempts of one "
+            "agent; leave it out, or evaluate with more --samples"
+        )
     for pair, p in zip(pairs, holm([pair["p"] for pair in pairs]), strict=True):
         pair["p_adjusted"] = p
     return {
