@@ -9,7 +9,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from report_kit import AFTER, BEFORE, row, write_run
+from report_kit import AFTER, BEFORE, evaluation, row, write_run
 
 from mars2.cli.main import main
 from mars2.errors import UsageError
@@ -63,6 +63,24 @@ def test_numbers_by_hand(tmp_path: Path) -> None:
     assert settings["agents.loom"] == "micro:loom, policy loom"
     assert settings["train.steps"] == "6"
     assert "seed" not in settings
+
+
+def test_the_mean_of_one_agent_is_no_row_of_its_own(tmp_path: Path) -> None:
+    before = evaluation({"lark": [[True, False], [False, False]]})
+    after = evaluation({"lark": [[True, True], [True, False]]})
+    evaluations = {"before": before, "after": after}
+    report = build_report(
+        [
+            write_run(
+                tmp_path / f"run-{s}", seed=s, policies={"lark": "lark"}, evaluations=evaluations
+            )
+            for s in range(2)
+        ]
+    )
+    rows = table(report, "Held-out")
+    assert "mean" not in [row[1] for row in rows]
+    assert rows[0][:3] == ["run-0", "lark", "pass@1"]
+    assert rows[0][5].startswith("+0.500 [")
 
 
 def test_seeds_and_compared_settings(tmp_path: Path) -> None:

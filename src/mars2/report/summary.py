@@ -203,13 +203,16 @@ def _result_rows(run: Mapping[str, Any]) -> list[list[str]]:
     first = summaries.get("before") or {}
     last = summaries.get("after") or summaries.get("result") or {}
     rows = []
-    for agent in list(dict.fromkeys([*first.get("agents", {}), *last.get("agents", {})])):
+    agents = list(dict.fromkeys([*first.get("agents", {}), *last.get("agents", {})]))
+    rise = interval(run["rise"]["mean"], run["rise"]["ci95"], sign=True) if run["rise"] else ""
+    alone = len(agents) == 1  # the mean of one agent is that agent
+    for agent in agents:
         mine = [s.get("agents", {}).get(agent) or {} for s in (first, last)]
         sampled = {k for m in mine for k in m if re.fullmatch(r"pass@\d{1,6}", k)} - {"pass@1"}
         for key in ["pass@1", *sorted(sampled, key=lambda k: int(k[5:]))]:
-            rows.append([run["name"], agent, key, *(_cell(m, key) for m in mine), ""])
-    if run["rise"]:
-        rise = interval(run["rise"]["mean"], run["rise"]["ci95"], sign=True)
+            gained = rise if alone and key == "pass@1" else ""
+            rows.append([run["name"], agent, key, *(_cell(m, key) for m in mine), gained])
+    if rise and not alone:
         cells = [_cell(s.get("team") or {}, "pass@1") for s in (first, last)]
         rows.append([run["name"], "mean", "pass@1", *cells, rise])
     for key, title in TEAM.items():
@@ -233,7 +236,8 @@ def _group_rows(group: Group, runs: Sequence[Mapping[str, Any]]) -> list[list[st
     keys: dict[tuple[str, str, str], None] = {}
     for agent in (a for r in mine for a in r["agents"]):
         keys["agents", agent, "pass@1"] = None
-    keys |= {("team", "mean", "pass@1"): None}
+    if len(keys) > 1:
+        keys["team", "mean", "pass@1"] = None
     keys |= {("team", group.runs[0].team, key): None for key in TEAM}
     rows = []
     for kind, who, key in keys:
