@@ -84,6 +84,7 @@ CORE = (
     "mars2.cli.import_samples",
     "mars2.cli.plan",
     "mars2.cli.report",
+    "mars2.cli.team",
     "mars2.agents.openai",
     "mars2.agents.scripted",
     "mars2.diversity.measure",

@@ -17,6 +17,7 @@ COMMANDS = {
     "compare": "compare",
     "train": "train",
     "diversity": "diversity",
+    "team": "team",
     "plan": "plan",
     "report": "report",
     "view": "view",

@@ -166,7 +166,7 @@ def compare(
     if len(runs) < 2:
         names = ", ".join(run.name for run in runs) or "none"
         raise UsageError(f"a comparison needs at least two evaluations, got {names}")
-    kept = _common(runs, shared)
+    kept = common_problems(runs, shared=shared)
     pairs: list[dict[str, Any]] = []
     for a, b in itertools.combinations(runs, 2):
         of_b = b.metrics(ks)
@@ -192,7 +192,12 @@ def compare(
     }
 
 
-def _common(runs: Sequence[Evaluated], shared: bool) -> list[str]:
+def common_problems(runs: Sequence[Evaluated], *, shared: bool = False) -> list[str]:
+    """The problems that all runs have, in the order of the first.
+
+    Raises:
+        UsageError: different problems and not `shared`, or none in common.
+    """
     everywhere = set.intersection(*(set(run.problems) for run in runs))
     kept = [p for p in runs[0].problems if p in everywhere]
     extra = {run.name: [p for p in run.problems if p not in everywhere] for run in runs}

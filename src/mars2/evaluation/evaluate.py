@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from mars2.agents.base import Agent
 from mars2.config import BudgetConfig, RunConfig
 from mars2.errors import UsageError
-from mars2.evaluation.judge import judge_tree
+from mars2.evaluation.judge import contender, judge_tree
 from mars2.evaluation.outcomes import EvalResult, TreeOutcome, paired_rise
 from mars2.inference.guide import make_guide
 from mars2.inference.rollout import Rollout
@@ -78,6 +78,7 @@ async def evaluate(
         return await rollout.forest(jobs, on_node=on_node)
 
     attempts: dict[str, dict[str, list[bool]]] = {}
+    contenders: dict[str, dict[str, list[str | None]]] = {}
     alone_spent: dict[str, Spent] = {}
     masked = 0
     try:
@@ -89,6 +90,9 @@ async def evaluate(
         results = forest.result()
         attempts[name] = {
             p.id: [n.verdict.ok for n in r.nodes] for p, r in zip(problems, results, strict=True)
+        }
+        contenders[name] = {
+            p.id: [contender(p, n) for n in r.nodes] for p, r in zip(problems, results, strict=True)
         }
         alone_spent[name] = sum((r.spent for r in results), Spent())
         masked += sum(len(r.failed) for r in results)
@@ -136,7 +140,9 @@ async def evaluate(
         judged = await asyncio.gather(*map(judged_tree, problems, results))
         outcomes = {p.id: o for p, o in zip(problems, judged, strict=True) if o is not None}
         masked += sum(o.failed for o in outcomes.values()) + (len(judged) - len(outcomes))
-    return EvalResult(attempts, outcomes, masked, cut_attempts, cut_trees, spent, alone_spent)
+    return EvalResult(
+        attempts, outcomes, masked, cut_attempts, cut_trees, spent, alone_spent, contenders
+    )
 
 
 def _alone(config: RunConfig) -> RunConfig:

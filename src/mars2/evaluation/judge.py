@@ -7,11 +7,13 @@ one search gives what each smaller budget would have answered.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
 from mars2.evaluation.outcomes import TreeOutcome
 from mars2.inference.guide import Guide
+from mars2.inference.select import shape
 from mars2.rewards.base import RewardModel
 from mars2.search.runner import TreeResult
 from mars2.types import Node, Problem, Status
@@ -57,6 +59,16 @@ async def judge_tree(
         selected_at=tuple(selected_at),
         spent=result.spent,
     )
+
+
+def contender(problem: Problem, attempt: Node) -> str | None:
+    """What a selector makes of an attempt that was judged on all tests: a digest of its program,
+    equal for equal syntax trees, or None without a program or if it fails a public test."""
+    shown = attempt.verdict.tests[: len(problem.public_tests)]
+    passed = sum(test.status is Status.PASSED for test in shown)
+    if attempt.code is None or not (attempt.verdict.ok or passed == len(problem.public_tests)):
+        return None
+    return hashlib.sha256(shape(attempt.code).encode(errors="replace")).hexdigest()[:16]
 
 
 async def selections(

@@ -88,6 +88,10 @@ class TreeOutcome:
 class EvalResult:
     """Outcomes by problem id. `attempts[agent][problem]` are independent first attempts.
 
+    `contenders[agent][problem]` tells of each of these attempts what a selector would make of it: a
+    digest of its program's syntax tree if it passes the public tests, else None. Empty where that
+    was not kept.
+
     Attempts and trees that are `cut` did not begin: the budget of the run was spent. A tree that
     is cut counts as unsolved, unless all are: then `trees` is empty. `masked` counts attempts and
     nodes lost to failed requests or to the sandbox's machinery.
@@ -100,6 +104,7 @@ class EvalResult:
     cut_trees: int = 0
     spent: Spent = field(default_factory=Spent)
     spent_alone: dict[str, Spent] = field(default_factory=dict)  # by agent, on its attempts
+    contenders: dict[str, dict[str, list[str | None]]] = field(default_factory=dict)
 
     # ------------------------------------------------------------------ by problem
 
@@ -124,6 +129,9 @@ class EvalResult:
         return EvalResult(
             {a: {p: xs for p, xs in of.items() if p in kept} for a, of in self.attempts.items()},
             {p: tree for p, tree in self.trees.items() if p in kept},
+            contenders={
+                a: {p: xs for p, xs in of.items() if p in kept} for a, of in self.contenders.items()
+            },
         )
 
     # ------------------------------------------------------------------ in all
@@ -214,6 +222,7 @@ class EvalResult:
         """Every outcome, for the run directory; `from_json` is the way back."""
         return {
             "attempts": self.attempts,
+            "contenders": self.contenders,
             "trees": {p: t.to_json() for p, t in self.trees.items()},
             "masked": self.masked,
             "cut_attempts": self.cut_attempts,
@@ -237,6 +246,7 @@ class EvalResult:
             cut_trees=data.get("cut_trees", 0),
             spent=Spent(**data.get("spent", {})),
             spent_alone={a: Spent(**s) for a, s in data.get("spent_alone", {}).items()},
+            contenders=data.get("contenders", {}),
         )
 
 

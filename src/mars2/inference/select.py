@@ -40,7 +40,7 @@ def select(nodes: Sequence[Node]) -> Node | None:
     tied = public_best(nodes)
     if not tied:
         return None
-    shapes = [_shape(n.code or "") for n in tied]
+    shapes = [shape(n.code or "") for n in tied]
     votes = Counter(shapes)
     ranked = zip(tied, shapes, strict=True)
     return min(ranked, key=lambda pair: (-votes[pair[1]], pair[0].node_id))[0]
@@ -120,7 +120,11 @@ def best_of(scores: Sequence[float], indices: Sequence[int]) -> int:
 
 
 @functools.lru_cache(maxsize=512)  # asked again after each node of a tree
-def _shape(code: str) -> str:
+def shape(code: str) -> str:
+    """The syntax tree of a program as text, the same for programs that differ in layout alone.
+
+    The program itself if it is no Python.
+    """
     try:
         return ast.dump(ast.parse(code))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
