@@ -12,12 +12,13 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "mars2"
 
 # Part → the parts it may import at any level (its own part and the base are always allowed).
-BASE = {"types", "config", "errors", "packed"}
+BASE = {"types", "config", "errors", "packed", "telemetry"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "packed": set(),
     "errors": set(),
     "config": set(),
+    "telemetry": set(),
     "problems": {"lab"},  # lab families are a problem source, imported when asked for
     "search": set(),
     "verifier": {"prompts", "problems"},
@@ -67,6 +68,8 @@ HEAVY = {
 } | {
     "matplotlib",
     "wandb",
+    "prometheus_client",
+    "opentelemetry",
 }
 CORE = (
     "mars2",
@@ -102,6 +105,7 @@ CORE = (
     "mars2.rewards.data",
     "mars2.rewards.metrics",
     "mars2.search.runner",
+    "mars2.telemetry.session",
     "mars2.training.credit",
     "mars2.training.trackers",
     "mars2.verifier",

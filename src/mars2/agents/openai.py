@@ -18,6 +18,7 @@ from typing import Any
 
 import openai
 
+from mars2 import telemetry
 from mars2.agents.base import Policy
 from mars2.errors import EndpointDownError, GenerationError
 from mars2.types import Generation, Message, Sampling, Usage
@@ -65,6 +66,7 @@ class OpenAIPolicy(Policy):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wait_until = 0.0  # monotonic; the endpoint asked everybody to wait
         self._has_answered = False
+        self._is_down = False
         self._refused: set[str] = set()  # optional parameters this endpoint does not know
         self._limit_name = "max_tokens"
 
@@ -166,6 +168,7 @@ class OpenAIPolicy(Policy):
             try:
                 result = await request(self._connected())
                 self._has_answered = True
+                self._tell_down(None)
                 return result
             except openai.BadRequestError as error:
                 # Requests sent together are all refused; the first adapts for the rest.
@@ -193,12 +196,22 @@ class OpenAIPolicy(Policy):
                 failure, wait = f"sent what cannot be read ({error})", None
                 final, cause, give_up = GenerationError, error, False
             attempt += 1
+            if final is EndpointDownError:
+                self._tell_down(failure)
             if give_up or attempt > self.retries:
                 advice = f". {self._advice()}" if final is EndpointDownError else ""
                 raise final(
                     f"{self.base_url} {failure}, after {attempt} attempts{advice}"
                 ) from cause
+            telemetry.emit("request retried", policy=self.name, attempt=attempt, reason=failure)
             await self._back_off(attempt, wait)
+
+    def _tell_down(self, reason: str | None) -> None:
+        """Once when the endpoint goes, and once when it comes back."""
+        if self._is_down != (reason is not None):
+            self._is_down = reason is not None
+            event = "endpoint down" if self._is_down else "endpoint up"
+            telemetry.emit(event, policy=self.name, url=self.base_url, reason=reason)
 
     async def _back_off(self, attempt: int, wait: float | None) -> None:
         if wait is not None:  # the server spoke: everybody waits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -12,7 +13,15 @@ import click
 
 from mars2 import __version__
 from mars2.agents.team import build_team
-from mars2.cli.options import Ks, chosen, config_options, json_option, preset_option, run_async
+from mars2.cli.options import (
+    Ks,
+    chosen,
+    config_options,
+    json_option,
+    preset_option,
+    run_async,
+    telemetry_options,
+)
 from mars2.cli.output import Output, percent
 from mars2.cli.selection import Selection, selection_options
 from mars2.config import InferenceConfig, RunConfig, SearchConfig
@@ -20,6 +29,8 @@ from mars2.errors import UsageError
 from mars2.evaluation.evaluate import EvalResult, evaluate
 from mars2.evaluation.results import details, problem_info
 from mars2.search.journal import Journal
+from mars2.telemetry import emit
+from mars2.telemetry.session import watched
 from mars2.training.rundir import RunDir, problems_digest, write_json
 from mars2.types import Problem
 from mars2.verifier import make_verifier
@@ -31,6 +42,7 @@ SELECTORS = get_args(InferenceConfig.model_fields["selector"].annotation)
 @click.command(name="eval")
 @click.argument("source")
 @config_options
+@telemetry_options
 @preset_option
 @click.option("--budget", type=click.IntRange(min=1), help="Nodes of the team's tree [16].")
 @click.option("--samples", type=click.IntRange(min=1), help="First attempts an agent [4].")
@@ -81,10 +93,14 @@ def command(
             f"attempts, and there are {config.eval.samples} an agent: give --samples {ks[-1]}. "
             "(Nodes of a tree are not independent; what the tree finds is Pass@N.)"
         )
-    problems = selection.load(source, output)
-    run = _open_run(out, resume, config, problems) if out else None
-    started = time.monotonic()
-    result = run_async(_run(config, problems, run, output))
+    name = out.resolve().name if out else f"eval-{os.getpid()}"
+    with watched(config.telemetry, "eval", name, output.log):
+        problems = selection.load(source, output)
+        run = _open_run(out, resume, config, problems) if out else None
+        if run is not None:
+            emit("run directory", path=str(run.path), resumed=resume)
+        started = time.monotonic()
+        result = run_async(_run(config, problems, run, output))
     options: dict[str, Any] = {"resamples": config.eval.bootstrap, "seed": config.seed}
     if ks:
         options["ks"] = [k for k in ks if k > 1]

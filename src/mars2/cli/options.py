@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 
 from mars2.agents.spec import parse_agent
 from mars2.config import RunConfig, load_config
 from mars2.config.presets import preset, preset_names
+from mars2.config.telemetry import TelemetryConfig
 from mars2.errors import UsageError
+
+TELEMETRY = ("log_file", "log_format", "log_level", "metrics_port", "metrics_host")
+"""Settings of `telemetry` that have an option of that name."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -86,6 +90,31 @@ def config_options(command: F) -> F:
     return command
 
 
+def telemetry_options(command: F) -> F:
+    """`--log-*` and `--metrics-*`, for commands that run for long."""
+    for option in (
+        click.option("--metrics-host", help="Address of --metrics-port [127.0.0.1]."),
+        click.option(
+            "--metrics-port",
+            type=click.IntRange(0, 65535),
+            help="Serve Prometheus metrics here (0: any free port).",
+        ),
+        click.option(
+            "--log-level",
+            type=click.Choice(get_args(TelemetryConfig.model_fields["log_level"].annotation)),
+            help="What the log keeps [info].",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(get_args(TelemetryConfig.model_fields["log_format"].annotation)),
+            help="Of the log [json].",
+        ),
+        click.option("--log-file", help="The log; - is stderr [log.jsonl in the run directory]."),
+    ):
+        command = option(command)
+    return command
+
+
 def preset_option(command: F) -> F:
     """`--preset`, for commands whose settings do not come with the package already."""
     return click.option(
@@ -108,6 +137,11 @@ class Chosen:
     temperature: float | None = None
     max_tokens: int | None = None
     dtype: str | None = None
+    log_file: str | None = None
+    log_format: str | None = None
+    log_level: str | None = None
+    metrics_port: int | None = None
+    metrics_host: str | None = None
 
     def resolve(self, base: dict[str, Any] | None = None, **forced: Any) -> RunConfig:
         """Command line over file over preset over defaults.
@@ -131,6 +165,8 @@ class Chosen:
         if self.agents:
             data["agents"] = self._agents()
         self._assign_roles(data["agents"])
+        for key in TELEMETRY:
+            forced[f"telemetry__{key}"] = getattr(self, key)
         for key, value in forced.items():
             if value is not None:
                 section, _, name = key.partition("__")

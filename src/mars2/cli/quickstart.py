@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
-from mars2.cli.options import config_options, json_option
+from mars2.cli.options import config_options, json_option, telemetry_options
 from mars2.cli.output import Output
 from mars2.cli.train import resolve_run, run_training, show_report
 
 
 @click.command(name="quickstart")
 @config_options
+@telemetry_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

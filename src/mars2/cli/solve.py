@@ -16,7 +16,14 @@ import openai
 from mars2 import __version__
 from mars2.agents.spec import parse_agent
 from mars2.agents.team import build_team
-from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
+from mars2.cli.options import (
+    chosen,
+    config_options,
+    json_option,
+    preset_option,
+    run_async,
+    telemetry_options,
+)
 from mars2.cli.output import Output
 from mars2.cli.problems import find_problem
 from mars2.config import AgentConfig, RunConfig
@@ -24,6 +31,8 @@ from mars2.errors import UsageError
 from mars2.inference.solve import OnResult, Solution, solve
 from mars2.problems.markdown import problem_from_statement
 from mars2.search.journal import Journal
+from mars2.telemetry import emit
+from mars2.telemetry.session import watched
 from mars2.training.rundir import RunDir, problems_digest, write_json
 from mars2.types import Problem
 from mars2.verifier import make_verifier
@@ -38,6 +47,7 @@ NO_AGENT = """no agent was given, and the environment names no endpoint. Do one 
 @click.command(name="solve")
 @click.argument("problem")
 @config_options
+@telemetry_options
 @preset_option
 @click.option("--budget", type=click.IntRange(min=1), help="Nodes of the tree [8].")
 @click.option("--max-total-tokens", type=click.IntRange(min=1), help="Tokens that it may use.")
@@ -85,7 +95,15 @@ def command(
     )
     if not config.agents:
         config = config.model_copy(update={"agents": [_agent_of_environment(output)]})
+    name = out.resolve().name if out else f"solve-{os.getpid()}"
+    with watched(config.telemetry, "solve", name, output.log):
+        return _solve(task, config, out, output)
+
+
+def _solve(task: Problem, config: RunConfig, out: Path | None, output: Output) -> int:
     run = _open_run(out, config, task) if out else None
+    if run is not None:
+        emit("run directory", path=str(run.path), resumed=False)
     started = time.monotonic()
     found: list[Solution] = []
     try:
@@ -102,7 +120,7 @@ def command(
     if run is not None:
         write_json(run.path / "results.json", report | {"outcomes": _outcomes(task, solution)})
         run.update_manifest(status="finished")
-    if as_json:
+    if output.as_json:
         output.data(report)
     else:
         _show(output, task, solution, seconds)

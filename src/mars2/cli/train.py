@@ -14,7 +14,14 @@ from typing import Any
 import click
 
 from mars2.agents.team import Team, build_team
-from mars2.cli.options import chosen, config_options, json_option, preset_option, run_async
+from mars2.cli.options import (
+    chosen,
+    config_options,
+    json_option,
+    preset_option,
+    run_async,
+    telemetry_options,
+)
 from mars2.cli.output import Output, percent
 from mars2.cli.selection import Selection
 from mars2.cli.step_view import step_line, step_table
@@ -23,6 +30,8 @@ from mars2.errors import ResumeError, UsageError
 from mars2.evaluation.evaluate import EvalResult, evaluate, paired_rise
 from mars2.inference.rollout import Rollout
 from mars2.search.journal import Journal
+from mars2.telemetry import span
+from mars2.telemetry.session import watched
 from mars2.training.rundir import RunDir, write_json
 from mars2.training.trackers import Kind, Trackers, check_trackers
 from mars2.types import Problem
@@ -31,6 +40,7 @@ from mars2.verifier import AnyVerifier, make_verifier
 
 @click.command(name="train")
 @config_options
+@telemetry_options
 @preset_option
 @click.option("--problems", "train_source", help="Training problems (problems.train).")
 @click.option("--heldout", help="Held-out problems, evaluated before and after.")
@@ -115,6 +125,11 @@ def freeze(config: RunConfig, frozen: Sequence[str]) -> RunConfig:
 
 def run_training(config: RunConfig, out: Path, resume: bool, output: Output) -> dict[str, Any]:
     """Train and evaluate; returns the report (see `Session.report`)."""
+    with watched(config.telemetry, "train", out.resolve().name, output.log):
+        return _run_training(config, out, resume, output)
+
+
+def _run_training(config: RunConfig, out: Path, resume: bool, output: Output) -> dict[str, Any]:
     _refuse_budgets(config)
     try:
         import mars2.training.trainer  # noqa: F401
@@ -251,7 +266,8 @@ class Session:
             total = len(self.heldout) * (
                 self.config.eval.samples * len(team.agents) + self.config.eval.nodes
             )
-            with self.output.progress(f"held-out evaluation, {label}", total) as advance:
+            showing = self.output.progress(f"held-out evaluation, {label}", total)
+            with span("evaluation", label=label), showing as advance:
                 result = await evaluate(
                     team.agents,
                     self.heldout,

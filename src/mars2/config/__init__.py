@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from mars2.config.elsewhere import ELSEWHERE
 from mars2.config.objective import CreditConfig, ObjectiveConfig
 from mars2.config.section import Section
+from mars2.config.telemetry import TelemetryConfig
 from mars2.errors import ConfigError
 
 
@@ -216,6 +217,7 @@ class RunConfig(Section):
     learner: LearnerConfig = LearnerConfig()
     train: TrainConfig = TrainConfig()
     eval: EvalConfig = EvalConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
 
     @model_validator(mode="after")
     def _unique_agents(self) -> RunConfig:
@@ -259,6 +261,8 @@ class RunConfig(Section):
         for key in free_on_resume(self):
             section, _, name = key.partition(".")
             del data[section][name]
+            if not data[section]:  # all of it is free: as if it were not there
+                del data[section]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -291,6 +295,7 @@ _FREE = (
     "train.keep_checkpoints",
     "train.time_budget_s",
     "train.trackers",
+    *(f"telemetry.{name}" for name in TelemetryConfig.model_fields),
 )
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from mars2.evaluation.outcomes import TreeOutcome
 from mars2.inference.guide import Guide
+from mars2.inference.judging import judged
 from mars2.inference.select import shape
 from mars2.rewards.base import RewardModel
 from mars2.search.runner import TreeResult
@@ -43,7 +44,7 @@ async def judge_tree(
     candidates = [n for n in nodes if n.code is not None and n.verdict.ok]
     full = problem.unpacked() if candidates else problem
     verdicts = await asyncio.gather(
-        *(verifier.verify(full, n.code, id=f"{n.tree_id}#{n.node_id}") for n in candidates)
+        *(judged(verifier, full, n.code, id=f"{n.tree_id}#{n.node_id}") for n in candidates)
     )
     if any(v.status is Status.INFRA for v in verdicts):
         return None

@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from mars2 import telemetry
 from mars2.agents.base import Agent
 from mars2.config import SearchConfig
 from mars2.errors import EndpointDownError, GenerationError
 from mars2.inference.guide import Guide
+from mars2.inference.judging import judged
 from mars2.prompts import build_prompt, extract_program
 from mars2.search import make_strategy
 from mars2.search.budget import Budget
@@ -115,6 +117,7 @@ class Rollout:
                     tree_id,
                     make_strategy(self.search, agents, seed=derive(self.seed, tree_id)),
                     self.expand_for(problem, tree_id),
+                    problem.id,
                 )
                 for tree_id, problem in jobs
             ],
@@ -146,7 +149,13 @@ class Rollout:
             )
             seed = derive(self.seed, tree_id, expansion.node_id)
             try:
-                generation = await agent.generate(prompt, seed=seed)
+                with telemetry.span("generate", policy=agent.policy.name) as asking:
+                    generation = await agent.generate(prompt, seed=seed)
+                    asking.note(
+                        version=generation.policy_version,
+                        tokens=generation.usage.completion_tokens,
+                        prompt_tokens=generation.usage.prompt_tokens,
+                    )
             except EndpointDownError as error:
                 if self.reached:
                     raise GenerationError(str(error)) from error
@@ -175,7 +184,8 @@ class Rollout:
             return Verdict(
                 id=verdict_id, problem_id=problem.id, status=Status.PASSED, passed=0, total=0
             )
-        return await self.verifier.verify(
+        return await judged(
+            self.verifier,
             problem.unpacked(self.reward_tests),
             code,
             tests=self.reward_tests,

@@ -10,6 +10,7 @@ from mars2.agents.base import Agent
 from mars2.config import RunConfig
 from mars2.inference import show
 from mars2.inference.guide import make_guide
+from mars2.inference.judging import judged
 from mars2.inference.rollout import Rollout
 from mars2.inference.select import select
 from mars2.rewards.base import RewardModel
@@ -107,7 +108,7 @@ async def solve(
         (tree,) = await forest.run()
         node = await guide.choose(tree, problem, verifier, config.seed)
         full = problem.unpacked()
-        final = await verifier.verify(full, node.code, id=tree.tree_id) if node else None
+        final = await judged(verifier, full, node.code, id=tree.tree_id) if node else None
         solution = Solution(node=node, tree=tree, final=final)
     except asyncio.CancelledError:
         if on_result is not None:

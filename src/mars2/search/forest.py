@@ -17,6 +17,7 @@ import asyncio
 import gc
 from collections.abc import Sequence
 
+from mars2 import telemetry
 from mars2.errors import EndpointDownError, GenerationError, InfraError, SearchError
 from mars2.search.budget import Budget, Limits
 from mars2.search.journal import Journal, TreeJournal
@@ -105,6 +106,8 @@ class Forest:
                 task.cancel()
             if self._tasks:
                 await asyncio.wait(self._tasks)
+            for tree in self._trees.values():
+                tree.run.tell_over("interrupted")  # unless it was over
         if self._error is not None:
             raise self._error
         return self.results()
@@ -172,6 +175,8 @@ class Forest:
             self.budget.wait(lambda: self._limiter.want(tree))
         if run.closed and not was_closed:
             self.budget.changed()  # it leaves something
+        if not (tree.tasks or run.open or run.waiting):
+            run.tell_over()
         self._check_soon()
         return False
 
@@ -205,7 +210,10 @@ class Forest:
     ) -> Node | FailedExpansion | EndpointDownError:
         parent, references = tree.run.builds_on(expansion)
         try:
-            return await tree.expand(expansion, parent, references)
+            with telemetry.span(
+                "expansion", tree.run.span, node=expansion.node_id, agent=expansion.agent
+            ):
+                return await tree.expand(expansion, parent, references)
         except EndpointDownError as error:
             return error
         except GenerationError as error:

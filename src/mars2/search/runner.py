@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from mars2 import telemetry
 from mars2.errors import ResumeError, SearchError
 from mars2.search.base import Strategy
 from mars2.search.budget import Budget, Gate, Spent
@@ -75,11 +76,15 @@ OnFail = Callable[[str, FailedExpansion], None]
 
 @dataclass(frozen=True, slots=True)
 class TreeJob:
-    """One tree to search: its id, a fresh strategy and what expands it."""
+    """One tree to search: its id, a fresh strategy and what expands it.
+
+    `problem` is what telemetry calls the problem.
+    """
 
     tree_id: str
     strategy: Strategy
     expand: Expand
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,9 @@ class TreeRun:
         self._todo: deque[Expansion] = deque()
         self._ended: dict[int, Node | FailedExpansion] = {}
         self._wave_cut = False  # the journal ends within the asks of a wave
+        self.span = telemetry.OFF  # from the first expansion of this process on
+        self._about = {"tree": job.tree_id, "problem": job.problem}
+        self._within = telemetry.current()  # trees begin in each other's tasks
         budget.open(job.tree_id)
 
     # ------------------------------------------------------------------ what to run
@@ -142,6 +150,8 @@ class TreeRun:
             return None
         if self._wave_cut or not self._todo:
             self._ask()
+        if self._todo and self.span is telemetry.OFF:
+            self.span = telemetry.begin("tree", self._within, **self._about)
         return self._todo.popleft() if self._todo else None
 
     def _ask(self) -> None:
@@ -170,6 +180,14 @@ class TreeRun:
     def _close(self) -> None:
         self.closed = True
         self._budget.close(self.tree_id)
+        self.tell_over()
+
+    def tell_over(self, outcome: str | None = None) -> None:
+        """Tell telemetry that nothing more is searched here, unless it knows."""
+        if outcome is None:
+            solved = any(node.reward >= 1 for node in self.nodes.values())
+            outcome = "solved" if solved else "unsolved"
+        self.span.end(outcome=outcome, nodes=len(self.nodes), failed=len(self._failed))
 
     def _is_over(self) -> bool:
         """Nothing is open: is there nothing left to ask, or no time for it?"""
@@ -225,15 +243,36 @@ class TreeRun:
             self._check(node_id, outcome.reward)
             if record and self._journal:
                 self._journal.tell(outcome, seconds)
+            if record:
+                self._told(outcome)
         else:
             node_id = outcome.expansion.node_id
             self._check(node_id)
             if record and self._journal:
                 self._journal.fail(node_id, outcome.kind, outcome.error, outcome.node, seconds)
+            if record:
+                self.span.emit(
+                    "expansion failed",
+                    node=node_id,
+                    agent=outcome.expansion.agent,
+                    kind=outcome.kind,
+                    error=outcome.error,
+                )
         self._paid(self.open[node_id], usage, seconds)
         self._ended[node_id] = outcome
         if not self.settings.ordered or len(self._ended) == len(self.open):
             self._settle()
+
+    def _told(self, node: Node) -> None:
+        self.span.emit(
+            "node",
+            node=node.node_id,
+            agent=node.agent,
+            action=node.action,
+            depth=node.depth,
+            status=node.verdict.status.value,
+            reward=node.reward,
+        )
 
     def _check(self, node_id: int, reward: float | None = None) -> None:
         self.strategy.check(node_id, reward)

@@ -22,6 +22,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from mars2 import telemetry
 from mars2.config import RunConfig
 from mars2.errors import TrainingError
 from mars2.training.checkpoint import (
@@ -101,6 +102,7 @@ class Loop:
         self._pauses = 0
         self._paused = self._closed = False
         self._data = StepData(1)
+        self._span = telemetry.OFF  # of the step under way
         users = [writers[a].policy for a in writers]
         gate = asyncio.Semaphore(
             len(states) if all(s.learner.concurrent for s in states.values()) else 1
@@ -130,7 +132,9 @@ class Loop:
             progress = checkpoint.progress
             for name, runner in self.runners.items():
                 restore_policy(checkpoint, name, runner.state)
-                publish(runner.state.learner, runner.policy)
+                learner = runner.state.learner
+                with telemetry.span("publish", policy=name, version=learner.version):
+                    publish(learner, runner.policy)
                 runner.reason = progress["halted"].get(name)
                 if runner.reason is not None:
                     self._say(
@@ -163,7 +167,7 @@ class Loop:
 
     async def _save(self) -> None:
         """Write a checkpoint of this step. No policy may be learning."""
-        with self.clock.during("checkpoint"):
+        with self.clock.during("checkpoint"), telemetry.span("checkpoint", step=self.step):
             await asyncio.to_thread(
                 save_checkpoint,
                 self.directory.checkpoints,
@@ -189,20 +193,24 @@ class Loop:
         steps = self.config.train.steps
         self.clock.laps()  # what came before, as an evaluation, is not of the first step
         while self.step < steps and not out_of_time():
-            await self._fill_step()
-            if self.pace.waits:
-                await asyncio.gather(*(runner.turn() for runner in self.runners.values()))
-            async with AsyncExitStack() as still:  # no weights change while a step is closed
-                for runner in self.runners.values():
-                    await still.enter_async_context(runner.lock)
-                await self._close_step(on_step)
-                if self.step >= steps or out_of_time():
-                    for runner in self.runners.values():
-                        await runner.stop()
-                    if self.saved < self.step:
-                        await self._save()
-            self._raise_error()
+            with telemetry.span("step", step=self.step + 1) as self._span:
+                await self._make_step(on_step, out_of_time)
         return "finished" if self.step >= steps else "stopped"
+
+    async def _make_step(self, on_step: StepHook | None, out_of_time: Callable[[], bool]) -> None:
+        await self._fill_step()
+        if self.pace.waits:
+            await asyncio.gather(*(runner.turn() for runner in self.runners.values()))
+        async with AsyncExitStack() as still:  # no weights change while a step is closed
+            for runner in self.runners.values():
+                await still.enter_async_context(runner.lock)
+            await self._close_step(on_step)
+            if self.step >= self.config.train.steps or out_of_time():
+                for runner in self.runners.values():
+                    await runner.stop()
+                if self.saved < self.step:
+                    await self._save()
+        self._raise_error()
 
     async def _fill_step(self) -> None:
         """Credit trees as the pace releases them until the step has all it may have."""
@@ -238,6 +246,8 @@ class Loop:
         nodes = [n for grown in ready for n in grown.tree.nodes]
         samples, stats = credit_forest(nodes, self.config.credit, self.writers)
         data.credit.add(stats)
+        if stats.dropped_groups:
+            telemetry.emit("trees without signal", trees=stats.dropped_groups)
         data.samples += samples
         data.refills = max(0, math.ceil((len(data.trees) - size) / size))
         for name, runner in self.runners.items():
@@ -249,6 +259,17 @@ class Loop:
         self.step += 1
         line = self._line()
         self.directory.append_metrics(line)
+        trees = line["trees"]
+        telemetry.emit(
+            "step closed",
+            step=self.step,
+            steps=self.config.train.steps,
+            trees=trees["count"],
+            nodes=trees["nodes"],
+            reward=trees["reward"],
+            informative=trees["informative"],
+            failed=trees["failed_expansions"],
+        )
         score: float | None = None
         if on_step is not None:
             with self.clock.during("evaluation"):
@@ -297,8 +318,9 @@ class Loop:
             behind=all(r.behind for r in live),
         )
         self._pause(now.behind)
-        for _ in range(self.pace.to_start(now)):
-            self._growth.plant(self._next_job())
+        with self._span.here():  # not in the task that made room for them
+            for _ in range(self.pace.to_start(now)):
+                self._growth.plant(self._next_job())
 
     def _pause(self, behind: bool) -> None:
         if behind != self._paused:
@@ -334,6 +356,7 @@ class Loop:
     def _policy_halted(self, name: str, reason: str) -> None:
         halted = self._halted()
         self.directory.update_manifest(halted=halted)
+        telemetry.emit("policy halted", policy=name, reason=reason)
         self._say(f"policy {name} learns no more ({reason}); it goes on with its last weights")
         if len(halted) == len(self.runners):
             reasons = "\n  ".join(f"{n}: {why}" for n, why in halted.items())

@@ -5,6 +5,7 @@
     journal.jsonl    every ask, tell and fail of every tree
     metrics.jsonl    one line a step
     updates.jsonl    which samples each update learned from, and which were dropped
+    log.jsonl        what happened, for people and their tools (`mars2.telemetry`)
     checkpoints/     step-NNNNN/
     final/POLICY/    weights and tokenizer of each policy at the end
 

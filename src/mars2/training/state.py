@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mars2 import telemetry
 from mars2.agents.base import Agent
 from mars2.config import RunConfig
 from mars2.errors import LearnerLostError
@@ -167,6 +169,7 @@ class PolicyRunner:
             gone = self.state.buffer.keep_newest(self.size.capacity)
             self._overflow += len(gone)
             self._drop("overflow", gone)
+        self._tell_waiting()
 
     def start_turn(self) -> None:
         """Have a turn taken in a task of its own, unless one is under way or there is no batch."""
@@ -202,7 +205,12 @@ class PolicyRunner:
         stale = buffer.drop_stale(self.state.learner.version)
         self._stale += len(stale)
         self._drop("stale", stale)
-        return buffer.take(self.size.minimum, self.size.maximum)
+        batch = buffer.take(self.size.minimum, self.size.maximum)
+        self._tell_waiting()
+        return batch
+
+    def _tell_waiting(self) -> None:
+        telemetry.emit("buffer", policy=self.name, samples=len(self.state.buffer))
 
     async def _learn(self, batch: list[Sample]) -> None:
         learner = self.state.learner
@@ -211,20 +219,27 @@ class PolicyRunner:
         failure: str | None = None
         async with self._gate:
             started = self._clock.now()
-            with self._clock.during("update"):
+            learning = telemetry.span("update", policy=self.name, update=number)
+            with self._clock.during("update"), learning:
                 try:
                     update = await asyncio.to_thread(learner.update, batch)
                     if learner.version != before:
-                        await asyncio.to_thread(publish, learner, self.policy)
+                        version = learner.version
+                        with telemetry.span("publish", policy=self.name, version=version):
+                            await asyncio.to_thread(publish, learner, self.policy)
                 except LearnerLostError:
                     raise
                 except Exception as error:
                     failure = f"{type(error).__name__}: {error}"
                     _log.exception("policy %s: an update failed", self.name)
+                ages = [max(0, before - s.policy_version) for s in batch]
+                learning.note(samples=len(batch), ages=dict(Counter(ages)), failure=failure)
+                if update is not None:
+                    learning.note(loss=update.loss, version=learner.version, lr=update.lr)
             self._seconds += self._clock.now() - started
         if update is not None:
             self._updates.append(update)
-            self._ages += [max(0, before - s.policy_version) for s in batch]
+            self._ages += ages
         self._ledger.write(
             self.name, "update", batch, update=number, version=learner.version, error=failure
         )
@@ -242,6 +257,7 @@ class PolicyRunner:
     def _drop(self, event: str, samples: Sequence[Sample]) -> None:
         if samples:
             self._ledger.write(self.name, event, samples)
+            telemetry.emit("samples dropped", policy=self.name, reason=event, samples=len(samples))
 
     def flush(self) -> tuple[PolicyStep, dict[str, Any]]:
         """What happened since the last call, for the metrics of a step, and what it adds to it."""

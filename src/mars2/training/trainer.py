@@ -20,6 +20,7 @@ from typing import Any
 import torch
 
 import mars2
+from mars2 import telemetry
 from mars2.agents.base import Agent
 from mars2.config import RunConfig
 from mars2.errors import ConfigError, ProblemError
@@ -102,6 +103,7 @@ async def train(
     else:
         manifest = _manifest(config, agents, problems, digest)
         run = RunDir.create(out, config, manifest | {"learning": sorted(policies)})
+    telemetry.emit("run directory", path=str(run.path), resumed=resume)
     writers = {
         name: Writer(
             agent.policy.name, agent.role.sampling.temperature, agent.role.sampling.max_tokens
@@ -116,6 +118,8 @@ async def train(
         budget = config.train.time_budget_s
         try:
             loop.restore(latest_checkpoint(run.checkpoints))
+            if resume:
+                telemetry.emit("training resumed", step=loop.step)
             if on_start is not None:
                 await on_start(run, loop.step)
             run.update_manifest(status="running", steps_done=loop.step, error=None, stopped=None)
@@ -135,6 +139,7 @@ async def train(
     paths = {name: str(path.relative_to(run.path)) for name, path in final.items()}
     stopped = f"train.time_budget_s = {budget}" if status == "stopped" else None
     run.update_manifest(status=status, steps_done=loop.step, final=paths, stopped=stopped)
+    telemetry.emit("training ended", step=loop.step, status=status, reason=stopped)
     return TrainResult(status, loop.step, run, final)
 
 
