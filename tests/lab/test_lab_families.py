@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from itertools import islice
 
@@ -10,12 +11,14 @@ import pytest
 from mars2.errors import ProblemError
 from mars2.lab.corpus import examples, misread
 from mars2.lab.families import FAMILIES, composition_of, load_family
-from mars2.lab.families.cases import N_PRIVATE, N_PUBLIC, confusions
-from mars2.lab.families.compose import draw, every, skeletons
+from mars2.lab.families.cases import N_PRIVATE, N_PUBLIC, confusions, draw_input
+from mars2.lab.families.compose import DEEP, draw, every, one_each, skeletons
 from mars2.lab.families.pieces import VOCABULARIES
 from mars2.lab.families.render import STYLES, render, run
 from mars2.lab.specs import SPECS
 from mars2.types import FunctionalTest, Problem
+
+HARD = ("hard-lists", "hard-strings")
 
 
 def both_splits(name: str) -> list[Problem]:
@@ -47,7 +50,12 @@ def test_any_prefix_of_the_mix_is_balanced() -> None:
     assert families.count("lists") == families.count("strings") == 20
 
 
-@pytest.mark.parametrize("name", VOCABULARIES)
+def test_what_packaged_models_were_made_for_stays_as_it_was() -> None:
+    problems = "".join(p.model_dump_json() for p in both_splits("mix"))
+    assert hashlib.sha256(problems.encode()).hexdigest()[:16] == "46b042f16e68390f"
+
+
+@pytest.mark.parametrize("name", [*VOCABULARIES, *HARD])
 def test_references_in_both_styles_pass_all_tests(name: str) -> None:
     for problem in both_splits(name):
         for style in STYLES:
@@ -68,8 +76,45 @@ def test_every_confusion_of_one_or_two_pieces_fails(name: str) -> None:
     assert shown / total > 0.95  # nearly always also seen on a public test
 
 
+@pytest.mark.parametrize("name", HARD)
+def test_almost_right_is_wrong_for_hard_problems_too(name: str) -> None:
+    shown = total = 0
+    for problem in load_family(name, "heldout"):
+        for wrong in confusions(composition_of(problem)):
+            results = answers(problem, render(wrong, "loop"))
+            assert not all(results[N_PUBLIC:]), f"{problem.id} accepts {wrong.key}"
+            total += 1
+            shown += not all(results[:N_PUBLIC])
+    assert shown / total > 0.85
+
+
+@pytest.mark.parametrize("family", VOCABULARIES)
+def test_hard_problems_are_longer_and_split_by_skeleton(family: str) -> None:
+    sides = {s: {c.skeleton for c in one_each(family, s, DEEP)} for s in ("train", "heldout")}
+    assert not sides["train"] & sides["heldout"]
+    easier = {p.id for p in both_splits(family)}
+    for side, skeletons_of_side in sides.items():
+        problems = load_family(f"hard-{family}", side)
+        assert len(problems) >= 100
+        assert not easier & {p.id for p in problems}
+        for problem in problems:
+            composition = composition_of(problem)
+            assert len(composition.steps) in (4, 5)
+            assert composition.skeleton in skeletons_of_side
+
+
+def test_both_styles_agree_on_any_pipeline() -> None:
+    rng = random.Random(0)
+    for _ in range(300):
+        composition = draw(rng.choice(list(VOCABULARIES)), "train", rng, DEEP)
+        programs = [run(render(composition, style)) for style in STYLES]
+        for _ in range(5):
+            value = draw_input(composition, rng)
+            assert programs[0](value) == programs[1](value), composition.key
+
+
 def test_private_tests_are_not_public_ones() -> None:
-    for problem in load_family("mix", "heldout"):
+    for problem in load_family("mix", "heldout") + load_family("hard", "heldout"):
         shown = [t.args for t in problem.public_tests if isinstance(t, FunctionalTest)]
         hidden = [t.args for t in problem.private_tests if isinstance(t, FunctionalTest)]
         assert not [a for a in hidden if a in shown]
@@ -94,6 +139,16 @@ def test_twins_are_on_the_same_side() -> None:
     for _ in range(200):
         composition = draw(rng.choice(list(VOCABULARIES)), "heldout", rng)
         assert all(c.split == "heldout" for c in confusions(composition, 3))
+
+
+def test_a_deep_corpus_holds_no_hard_held_out_composition() -> None:
+    held = {(f, c.skeleton) for f in VOCABULARIES for c in one_each(f, "heldout", DEEP)}
+    lengths = []
+    for example in islice(examples({}, "loop", 0.6, 0, deep=0.6), 1500):
+        assert (example.family, example.skeleton) not in held
+        lengths.append(example.skeleton.count("+") + 1)
+    assert set(lengths) == {2, 3, 4, 5}
+    assert abs(sum(n > 3 for n in lengths) / len(lengths) - 0.6) < 0.06
 
 
 @pytest.mark.parametrize("name", SPECS)

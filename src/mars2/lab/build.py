@@ -134,32 +134,38 @@ def batches(
             yield ids, labels
 
 
-def pretrain(
-    recipe: MicroSpec, seed: int, log: Log = print
-) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, dict[str, Any]]:
-    """Train one model from scratch; (model in eval mode, tokenizer, facts for the card)."""
+def fit(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    stream: Iterator[Example],
+    *,
+    name: str,
+    steps: int,
+    batch: int,
+    lr: float,
+    log: Log,
+) -> dict[str, Any]:
+    """Train all weights on a corpus: warm-up, then a cosine to a fiftieth of `lr`.
+
+    Batches are mixed with torch's global generator. The model is left in evaluation mode.
+
+    Returns:
+        `{"steps", "tokens" (of whole batches, padding included), "loss" (a moving average, in nats
+        a token of a program), "train_seconds"}`.
+    """
     started = time.perf_counter()
-    tokenizer = make_tokenizer(recipe, seed)
-    model = make_model(recipe, len(tokenizer), seed)
-    parameters = sum(p.numel() for p in model.parameters())
-    log(f"{recipe.name}: {recipe.about}; {parameters:,} parameters, {recipe.steps} steps")
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=0.01
-    )
-    warmup = max(1, min(60, recipe.steps // 10))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
+    warmup = max(1, min(60, steps // 10))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer,
         lambda i: (
             min(1.0, (i + 1) / warmup)
-            * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, i / recipe.steps))))
+            * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, i / steps))))
         ),
     )
-    stream = examples(recipe.misreads, recipe.style, recipe.first_attempts, seed)
     seen, recent = 0, 0.0
     model.train()
-    for step, (ids, labels) in enumerate(
-        islice(batches(stream, tokenizer, recipe.batch), recipe.steps), start=1
-    ):
+    for step, (ids, labels) in enumerate(islice(batches(stream, tokenizer, batch), steps), start=1):
         # padding is on the right and carries no loss: under a causal mask it changes nothing
         logits = model(input_ids=ids).logits
         loss = torch.nn.functional.cross_entropy(
@@ -172,13 +178,39 @@ def pretrain(
         schedule.step()
         seen += ids.numel()
         recent = loss.item() if step == 1 else 0.95 * recent + 0.05 * loss.item()
-        if step % 50 == 0 or step == recipe.steps:
+        if step % 50 == 0 or step == steps:
             seconds = time.perf_counter() - started
             log(
-                f"{recipe.name}: step {step}/{recipe.steps}  loss {recent:.4f}  "
+                f"{name}: step {step}/{steps}  loss {recent:.4f}  "
                 f"{seen / seconds:,.0f} tokens/s  {seconds:.0f} s"
             )
     model.eval()
+    return {
+        "steps": steps,
+        "tokens": seen,
+        "loss": round(recent, 4),
+        "train_seconds": round(time.perf_counter() - started, 1),
+    }
+
+
+def pretrain(
+    recipe: MicroSpec, seed: int, log: Log = print
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast, dict[str, Any]]:
+    """Train one model from scratch; (model in eval mode, tokenizer, facts for the card)."""
+    tokenizer = make_tokenizer(recipe, seed)
+    model = make_model(recipe, len(tokenizer), seed)
+    parameters = sum(p.numel() for p in model.parameters())
+    log(f"{recipe.name}: {recipe.about}; {parameters:,} parameters, {recipe.steps} steps")
+    trained = fit(
+        model,
+        tokenizer,
+        examples(recipe.misreads, recipe.style, recipe.first_attempts, seed),
+        name=recipe.name,
+        steps=recipe.steps,
+        batch=recipe.batch,
+        lr=recipe.lr,
+        log=log,
+    )
     facts = {
         "name": recipe.name,
         "about": recipe.about,
@@ -189,10 +221,7 @@ def pretrain(
         "parameters": parameters,
         "vocabulary": len(tokenizer),
         "seed": seed,
-        "steps": recipe.steps,
-        "tokens": seen,
-        "loss": round(recent, 4),
-        "train_seconds": round(time.perf_counter() - started, 1),
+        **trained,
     }
     return model, tokenizer, facts
 

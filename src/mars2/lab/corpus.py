@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mars2.lab.families.cases import draw_input
-from mars2.lab.families.compose import Composition, Step, draw
+from mars2.lab.families.compose import DEEP, PATTERNS, Composition, Step, draw
 from mars2.lab.families.pieces import VOCABULARIES
 from mars2.lab.families.render import STYLES, Style, render, run
 from mars2.prompts.micro import (
@@ -49,15 +49,27 @@ class Example:
 
 
 def examples(
-    misreads: Mapping[str, float], style: Style, first_attempts: float, seed: int
+    misreads: Mapping[str, float],
+    style: Style,
+    first_attempts: float,
+    seed: int,
+    *,
+    deep: float = 0.0,
+    second_look: float = SECOND_LOOK,
 ) -> Iterator[Example]:
-    """An endless, seeded stream; see `MicroSpec` for the parameters."""
+    """An endless, seeded stream; see `MicroSpec` for the parameters.
+
+    Args:
+        deep: share of problems with four or five pieces, as in the hard families.
+        second_look: misreading with a failure at hand is less likely by this factor.
+    """
     rng = random.Random(f"corpus:{seed}")
     families = tuple(VOCABULARIES)
     while True:
-        stated = draw(rng.choice(families), "train", rng)
+        patterns = DEEP if deep and rng.random() < deep else PATTERNS
+        stated = draw(rng.choice(families), "train", rng, patterns)
         refine = rng.random() >= first_attempts
-        believed = misread(stated, misreads, rng, SECOND_LOOK if refine else 1.0)
+        believed = misread(stated, misreads, rng, second_look if refine else 1.0)
         yield Example(
             prompt=_refinement(stated, believed, rng)
             if refine

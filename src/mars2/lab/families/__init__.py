@@ -11,7 +11,7 @@ from functools import cache
 
 from mars2.errors import ProblemError
 from mars2.lab.families.cases import choose_tests
-from mars2.lab.families.compose import Composition, Split, Step, every
+from mars2.lab.families.compose import DEEP, Composition, Split, Step, every, one_each
 from mars2.lab.families.pieces import VOCABULARIES
 from mars2.types import FunctionalTest, Problem
 
@@ -19,22 +19,27 @@ FAMILIES: dict[str, str] = {
     "lists": "pipelines over a list of integers: filter, map, reduce",
     "strings": "pipelines over the words of a string: filter, map, reduce",
     "mix": "lists and strings in turn",
+    "hard-lists": "lists with two filters or two maps, four or five pieces",
+    "hard-strings": "strings with two filters or two maps, four or five pieces",
+    "hard": "hard-lists and hard-strings in turn",
 }
 SPLITS: tuple[Split, ...] = ("train", "heldout")
 LIMITS: dict[Split, int] = {"train": 320, "heldout": 100}
+HARD_LIMITS: dict[Split, int] = {"train": 160, "heldout": 100}
 
 __all__ = ["FAMILIES", "LIMITS", "SPLITS", "composition_of", "load_family"]
+_DIFFICULTY = {2: "easy", 3: "medium", 4: "hard", 5: "hard"}
 
 
 @cache
-def _load(family: str, split: Split) -> tuple[Problem, ...]:
+def _load(family: str, split: Split, hard: bool) -> tuple[Problem, ...]:
     order = sorted(
-        every(family, split),
+        one_each(family, split, DEEP) if hard else every(family, split),
         key=lambda c: hashlib.sha256(f"order:{family}:{c.key}".encode()).digest(),
     )
     problems: list[Problem] = []
     for composition in order:
-        if len(problems) == LIMITS[split]:
+        if len(problems) == (HARD_LIMITS if hard else LIMITS)[split]:
             break
         try:
             public, private = choose_tests(composition)
@@ -47,7 +52,7 @@ def _load(family: str, split: Split) -> tuple[Problem, ...]:
                 entry_point="f",
                 public_tests=[FunctionalTest(args=[a], expected=e) for a, e in public],
                 private_tests=[FunctionalTest(args=[a], expected=e) for a, e in private],
-                difficulty="easy" if len(composition.steps) == 2 else "medium",
+                difficulty=_DIFFICULTY[len(composition.steps)],
                 metadata={
                     "family": family,
                     "split": split,
@@ -61,7 +66,7 @@ def _load(family: str, split: Split) -> tuple[Problem, ...]:
 def load_family(name: str, split: str = "train") -> list[Problem]:
     """The problems of a family, always the same and in the same (shuffled) order.
 
-    `mix` takes lists and strings in turn, so that any prefix holds as many of each.
+    `mix` and `hard` take lists and strings in turn, so that any prefix holds as many of each.
     Raises ProblemError for an unknown family or split.
     """
     if name not in FAMILIES:
@@ -73,9 +78,11 @@ def load_family(name: str, split: str = "train") -> list[Problem]:
         side = "heldout"
     else:
         raise ProblemError(f"lab:{name}:{split}: unknown split; there are train and heldout")
-    if name != "mix":
-        return list(_load(name, side))
-    parts = [_load(family, side) for family in VOCABULARIES]
+    hard = name.startswith("hard")
+    family = name.removeprefix("hard").removeprefix("-")
+    if family in VOCABULARIES:
+        return list(_load(family, side, hard))
+    parts = [_load(family, side, hard) for family in VOCABULARIES]
     turns = itertools.zip_longest(*parts)
     return [p for turn in turns for p in turn if p is not None]
 

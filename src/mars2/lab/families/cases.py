@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -33,7 +34,9 @@ def draw_input(composition: Composition, rng: random.Random, *, short: bool = Fa
     About half of the elements sit on a boundary of the composition (`k - 1`, `k`, `k + 1`, words
     of a length or with a letter that a piece asks for). `short` keeps it readable in a prompt.
     """
-    size = rng.randint(3, 5) if short else rng.randint(0, 7)
+    # What two filters leave of a short input seldom tells a piece from its twin.
+    most = 7 if len(composition.steps) <= 3 else 14
+    size = rng.randint(3, 5) if short else rng.randint(0, most)
     params = [s.param for s in composition.steps if s.param is not None]
     if composition.vocabulary.family == "lists":
         numbers = [p for p in params if isinstance(p, int)]
@@ -49,10 +52,14 @@ def draw_input(composition: Composition, rng: random.Random, *, short: bool = Fa
 
 def _word(params: Sequence[int | str], rng: random.Random) -> str:
     if params and rng.random() < 0.5:
-        wanted = rng.choice(params)
-        fits = [w for w in _WORDS if (len(w) == wanted if isinstance(wanted, int) else wanted in w)]
-        return rng.choice(fits)
+        return rng.choice(_fitting(rng.choice(params)))
     return rng.choice(_WORDS)
+
+
+@cache
+def _fitting(wanted: int | str) -> list[str]:
+    """The words of a length, or with a letter."""
+    return [w for w in _WORDS if (len(w) == wanted if isinstance(wanted, int) else wanted in w)]
 
 
 def confusions(composition: Composition, most: int = 2) -> list[Composition]:
@@ -73,23 +80,25 @@ def choose_tests(composition: Composition) -> tuple[list[tuple[Any, Any]], list[
     """
     rng = random.Random(f"tests:{composition.vocabulary.family}:{composition.key}")
     right = run(render(composition, "comprehension"))
-    wrong = [run(render(c, "comprehension")) for c in confusions(composition)]
     pool: list[Any] = []
     for i in range(_POOL):
         value = draw_input(composition, rng, short=i < _POOL // 2)
         if value not in pool:
             pool.append(value)
     expected = [right(v) for v in pool]
-    rejects = [
-        frozenset(j for j, w in enumerate(wrong) if w(v) != e)
-        for v, e in zip(pool, expected, strict=True)
-    ]
+    differs: list[list[bool]] = []  # by confusion and input
+    for confused in confusions(composition):
+        wrong = run(render(confused, "comprehension"))
+        differs.append([wrong(v) != e for v, e in zip(pool, expected, strict=True)])
+        if not any(differs[-1]):  # most long pipelines end here
+            raise ValueError(f"{composition.key}: {confused.key} cannot be told from it")
+    rejects = [frozenset(j for j, of in enumerate(differs) if of[i]) for i in range(len(pool))]
     short = [i for i, v in enumerate(pool) if _is_short(v)]
     public = _greedy(short, rejects, N_PUBLIC)
     rest = [i for i in range(len(pool)) if i not in public]
     private = _greedy(rest, rejects, N_PRIVATE)
     seen = frozenset().union(*(rejects[i] for i in private))
-    if len(seen) < len(wrong) or len(private) < N_PRIVATE:
+    if len(seen) < len(differs) or len(private) < N_PRIVATE:
         raise ValueError(f"{composition.key}: a confusion cannot be told from the composition")
     return (
         [(pool[i], expected[i]) for i in public],

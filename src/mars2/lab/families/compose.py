@@ -23,6 +23,12 @@ PATTERNS: tuple[tuple[Kind, ...], ...] = (
     ("filter", "map", "reduce"),
     ("map", "filter", "reduce"),
 )
+DEEP: tuple[tuple[Kind, ...], ...] = (
+    ("filter", "map", "filter", "reduce"),
+    ("map", "filter", "map", "reduce"),
+    ("filter", "map", "filter", "map", "reduce"),
+    ("map", "filter", "map", "filter", "reduce"),
+)
 HELDOUT_PERCENT = 20
 
 
@@ -95,20 +101,27 @@ def split_of(family: str, skeleton: str) -> Split:
 
 
 @cache
-def skeletons(family: str, split: Split) -> tuple[tuple[Pair, ...], ...]:
+def skeletons(
+    family: str, split: Split, patterns: tuple[tuple[Kind, ...], ...] = PATTERNS
+) -> tuple[tuple[Pair, ...], ...]:
     """Every skeleton of a family on one side of the split."""
     vocabulary = VOCABULARIES[family]
     found = (
         pairs
-        for pattern in PATTERNS
+        for pattern in patterns
         for pairs in itertools.product(*(vocabulary.of_kind(kind) for kind in pattern))
     )
     return tuple(p for p in found if split_of(family, skeleton_key(p)) == split)
 
 
-def draw(family: str, split: Split, rng: random.Random) -> Composition:
+def draw(
+    family: str,
+    split: Split,
+    rng: random.Random,
+    patterns: tuple[tuple[Kind, ...], ...] = PATTERNS,
+) -> Composition:
     """A random composition: skeleton, variants and parameters all uniform."""
-    pairs = rng.choice(skeletons(family, split))
+    pairs = rng.choice(skeletons(family, split, patterns))
     return Composition(
         VOCABULARIES[family],
         tuple(Step(p, rng.randrange(2), rng.choice(p.params)) for p in pairs),
@@ -127,3 +140,13 @@ def every(family: str, split: Split) -> Iterator[Composition]:
                     Step(p, v, rng.choice(p.params)) for p, v in zip(pairs, variants, strict=True)
                 ),
             )
+
+
+def one_each(
+    family: str, split: Split, patterns: tuple[tuple[Kind, ...], ...]
+) -> Iterator[Composition]:
+    """Each skeleton of the patterns once, with variants and parameters drawn by its name."""
+    for pairs in skeletons(family, split, patterns):
+        rng = random.Random(f"{family}:{skeleton_key(pairs)}")
+        steps = tuple(Step(p, rng.randrange(2), rng.choice(p.params)) for p in pairs)
+        yield Composition(VOCABULARIES[family], steps)

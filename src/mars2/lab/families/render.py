@@ -29,7 +29,7 @@ def _comprehension(composition: Composition) -> str:
             condition = f" if {step.expr(x='x')}"
         elif step.pair.kind == "filter":
             # a filter after a map reads the mapped value: it needs a comprehension of its own
-            source, element = f"[{element} for x in {source}]", "x"
+            source, element = f"[{element} for x in {source}{condition}]", "x"
             condition = f" if {step.expr(x='x')}"
         else:
             element = step.expr(x="x")
