@@ -92,6 +92,16 @@ def test_a_log_is_bounded(tmp_path: Path) -> None:
     assert rows(path)[-1]["step"] == 199
 
 
+def test_a_torn_line_does_not_spoil_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    for before in ("", '{"message": "whole"}\n', '{"mess'):
+        path.write_text(before)
+        with telemetry.add_sink(LogSink(str(path))):
+            telemetry.emit("step closed", step=1)
+        assert json.loads(path.read_text().splitlines()[-1])["step"] == 1
+        assert len(path.read_text().splitlines()) == before.count("{") + 1
+
+
 def test_a_log_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"--log-file .*absent"):
         LogSink(str(tmp_path / "absent" / "log.jsonl"))

@@ -151,9 +151,9 @@ async def _run(
         judging = judging.model_copy(update={"cache": str(run.path / "verdicts")})
     team = build_team(config.agents)
     total = len(problems) * (config.eval.samples * len(config.agents) + config.eval.nodes)
-    header = {"config_hash": config.digest()}
+    record = Journal.open(run.journal, {"config_hash": run.digest}) if run else nullcontext()
     try:
-        with Journal.open(run.journal, header) if run else nullcontext() as journal:
+        with record as journal:
             async with make_verifier(judging) as verifier:
                 with output.progress("eval", total) as advance:
                     return await evaluate(

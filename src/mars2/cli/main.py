@@ -1,9 +1,18 @@
-"""The `mars2` command: exit 0 ok, 1 failed, 2 usage, 130 interrupted."""
+"""The `mars2` command: exit 0 ok, 1 failed, 2 usage, 130 interrupted.
+
+SIGTERM (systemd, Kubernetes, `kill`) and SIGHUP (a terminal that closes) interrupt like Ctrl-C.
+"""
 
 from __future__ import annotations
 
+import errno
 import importlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import click
 
@@ -56,6 +65,12 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point: turns expected errors into one clear message and an exit code."""
+    with interruptible():
+        code = _run(argv)
+    sys.exit(code)
+
+
+def _run(argv: list[str] | None) -> int:
     try:
         result = cli.main(args=argv, prog_name="mars2", standalone_mode=False)
         code = result if isinstance(result, int) else 0
@@ -71,13 +86,46 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader (head, less) has gone; nothing is left to tell it
         code = 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        click.echo(f"error: {error.strerror}{where}: free some; --resume goes on", err=True)
+        code = 1
     except BaseExceptionGroup as group:
         known = _first_known(group)
         if known is None:
             raise
         click.echo(f"error: {known}", err=True)
         code = known.exit_code
-    sys.exit(code)
+    return code
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """SIGTERM and SIGHUP do what Ctrl-C does, unless whoever started this ignores or handles them.
+
+    Raises, as Ctrl-C: KeyboardInterrupt, once tasks of an event loop have been cancelled.
+    """
+    ours: list[signal.Signals] = []
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, _interrupt)
+                ours.append(number)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    handler = signal.getsignal(signal.SIGINT)  # an event loop has its own, which cancels
+    if callable(handler):
+        handler(signal.SIGINT, frame)
+    else:  # ignored, as for a background job of a script
+        raise KeyboardInterrupt
 
 
 def _first_known(group: BaseExceptionGroup) -> Mars2Error | None:

@@ -260,9 +260,7 @@ class Session:
         if not self.heldout:
             return None
         directory = run.path / "eval"
-        with Journal.open(
-            directory / f"{label}.jsonl", {"config_hash": self.config.digest()}
-        ) as journal:
+        with Journal.open(directory / f"{label}.jsonl", {"config_hash": run.digest}) as journal:
             total = len(self.heldout) * (
                 self.config.eval.samples * len(team.agents) + self.config.eval.nodes
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import re
 import sys
 import traceback
@@ -108,6 +109,11 @@ class LogSink:
             logger = logging.getLogger(f"mars2.{part}")
             logger.log(level, message, extra={"event": True, "ids": ids, "fields": fields})
 
+    def exception(self) -> None:
+        """Write down the exception that is being handled, with its traceback."""
+        extra = {"event": True, "ids": current_ids()}
+        logging.getLogger("mars2.run").error("run failed", exc_info=True, extra=extra)
+
     def close(self) -> None:
         for handler in (self._handler, self._console):
             if handler is not None:
@@ -164,6 +170,9 @@ class _File(RotatingFileHandler):
     """Says once that it cannot write; the run goes on."""
 
     def __init__(self, path: str, *, maxBytes: int, backupCount: int) -> None:
+        if os.path.isfile(path) and not _ends_with_a_line(path):
+            with open(path, "a") as file:  # torn by a kill, or a disk that was full
+                file.write("\n")
         super().__init__(path, maxBytes=maxBytes, backupCount=backupCount, encoding="utf-8")
         self._said = False
 
@@ -178,6 +187,12 @@ class _File(RotatingFileHandler):
             self._said = True
             error = sys.exc_info()[1]
             print(f"log {self.baseFilename} is incomplete: {error}", file=sys.stderr)
+
+
+def _ends_with_a_line(path: str) -> bool:
+    with open(path, "rb") as file:
+        file.seek(-min(1, os.path.getsize(path)), os.SEEK_END)
+        return file.read() in (b"", b"\n")
 
 
 def _ids(record: logging.LogRecord) -> dict[str, Any]:

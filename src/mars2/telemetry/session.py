@@ -66,5 +66,6 @@ def watched(
                 raise
             except BaseException:
                 span.note(status="failed")
+                log.exception()  # the user is shown less
                 raise
             span.note(status="ended")

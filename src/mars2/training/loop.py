@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import math
+import shutil
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -24,7 +25,7 @@ from typing import Any
 
 from mars2 import telemetry
 from mars2.config import RunConfig
-from mars2.errors import TrainingError
+from mars2.errors import Mars2Error, TrainingError
 from mars2.training.checkpoint import (
     Checkpoint,
     PolicyState,
@@ -168,16 +169,26 @@ class Loop:
     async def _save(self) -> None:
         """Write a checkpoint of this step. No policy may be learning."""
         with self.clock.during("checkpoint"), telemetry.span("checkpoint", step=self.step):
-            await asyncio.to_thread(
-                save_checkpoint,
-                self.directory.checkpoints,
-                self.states,
-                step=self.step,
-                progress=self._progress(),
-                digest=self.config.digest(),
-                keep=self.config.train.keep_checkpoints,
-                best=self.keeper.best_step,
-            )
+            try:
+                await asyncio.to_thread(
+                    save_checkpoint,
+                    self.directory.checkpoints,
+                    self.states,
+                    step=self.step,
+                    progress=self._progress(),
+                    digest=self.directory.digest,
+                    keep=self.config.train.keep_checkpoints,
+                    best=self.keeper.best_step,
+                )
+            except Mars2Error:
+                raise
+            except Exception as error:  # of torch, safetensors or the system
+                folder = self.directory.path
+                raise TrainingError(
+                    f"the checkpoint of step {self.step} cannot be written: {error}. "
+                    f"{shutil.disk_usage(folder).free >> 20} MB are free in {folder}; make room "
+                    "and go on with --resume"
+                ) from error
         self.saved = self.step
         self.directory.update_manifest(steps_done=self.step, best=self.keeper.best)
 

@@ -100,6 +100,12 @@ class RunDir:
         self.manifest = manifest
 
     @property
+    def digest(self) -> str:
+        """`RunConfig.digest` by the version that started the run. A later one, which has more
+        settings, would reckon another; `resume` compares every setting itself."""
+        return str(self.manifest["digest"])
+
+    @property
     def journal(self) -> Path:
         """Append-only record of all trees."""
         return self.path / "journal.jsonl"

@@ -110,7 +110,7 @@ async def train(
         )
         for name, agent in agents.items()
     }
-    with Journal.open(run.journal, {"config_hash": config.digest()}) as journal:
+    with Journal.open(run.journal, {"config_hash": run.digest}) as journal:
         forest = open_forest(journal)
         loop = Loop(
             config, run, policies, states, writers, problems, forest, journal.trees, on_node, say
