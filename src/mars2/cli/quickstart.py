@@ -11,7 +11,7 @@ import click
 
 from mars2.cli.options import config_options, json_option, telemetry_options
 from mars2.cli.output import Output
-from mars2.cli.train import resolve_run, run_training, show_report
+from mars2.cli.train import resolve_run, run_training, serves, show_report
 
 
 @click.command(name="quickstart")
@@ -29,6 +29,8 @@ def command(out: Path | None, resume: bool, as_json: bool, **shared: Any) -> Non
 
     Needs no GPU, no download and no endpoint: the two micro models ship with the package.
     """
+    if serves():
+        return
     output = Output(as_json)
     if out is None:
         if resume:

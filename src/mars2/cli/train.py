@@ -5,6 +5,7 @@ named. `quickstart` runs the same with a packaged config.
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from mars2.inference.rollout import Rollout
 from mars2.search.journal import Journal
 from mars2.telemetry import span
 from mars2.telemetry.session import watched
+from mars2.training.learning import MakeLearner
 from mars2.training.rundir import RunDir, write_json
 from mars2.training.trackers import Kind, Trackers, check_trackers
 from mars2.types import Problem
@@ -70,6 +72,8 @@ def command(
     **shared: Any,
 ) -> None:
     """Train a team by multi-agent tree search on executed problems."""
+    if serves():
+        return
     output = Output(as_json)
     forced = {
         "problems__train": train_source,
@@ -143,7 +147,22 @@ def _run_training(config: RunConfig, out: Path, resume: bool, output: Output) ->
     problems = wanted.load(limits.train, output)
     held = Selection(limit=limits.heldout_limit, skip_bad=limits.skip_bad)
     heldout = held.load(limits.heldout, output) if limits.heldout else []
-    return run_async(Session(config, out, resume, output, problems, heldout).run())
+    from mars2.training.sharded import learners
+
+    with learners(config.learner) as make_learner:
+        session = Session(config, out, resume, output, problems, heldout, make_learner)
+        return run_async(session.run())
+
+
+def serves() -> bool:
+    """Whether torchrun started this process to be part of sharded learners. Then it has been, and
+    nothing is left to do; the process that is rank 0 runs the command."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["RANK"] == "0":
+        return False
+    from mars2.training.sharded import serve
+
+    serve()
+    return True
 
 
 def _refuse_budgets(config: RunConfig) -> None:
@@ -166,6 +185,7 @@ class Session:
     output: Output
     problems: list[Problem]
     heldout: list[Problem]
+    make_learner: MakeLearner
     _evaluated: dict[str, EvalResult] = field(default_factory=dict)
     _trackers: Trackers | None = None
 
@@ -230,6 +250,7 @@ class Session:
                     resume=self.resume,
                     on_start=on_start,
                     on_step=on_step,
+                    make_learner=self.make_learner,
                     say=self.output.log,
                 )
                 if "after" not in self._evaluated:

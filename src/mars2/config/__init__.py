@@ -149,7 +149,8 @@ class LearnerConfig(Section):
     instead of keeping what it computed; "light" keeps matrix products and attention; "auto" keeps
     what fits beside weights, gradients and moments (docs/learner.md). `lora_rank` above 0
     trains low-rank adapters (arXiv 2106.09685) on the layers named in `lora_targets` instead of all
-    weights, scaled by lora_alpha / lora_rank.
+    weights, scaled by lora_alpha / lora_rank. `shards` above 1 spreads weights, gradients and
+    optimizer state of every learner over as many processes (docs/sharded.md).
     """
 
     lr: float = Field(default=1e-6, gt=0)
@@ -166,6 +167,16 @@ class LearnerConfig(Section):
     lora_rank: int = Field(default=0, ge=0)
     lora_alpha: float = Field(default=32.0, gt=0)
     lora_targets: Literal["all-linear"] | list[str] = "all-linear"
+    shards: int = Field(default=1, gt=0)
+
+    @model_validator(mode="after")
+    def _can_be_sharded(self) -> LearnerConfig:
+        if self.shards > 1 and self.lora_rank:
+            raise ValueError(
+                f"shards is {self.shards} and lora_rank {self.lora_rank}, but adapters cannot be "
+                "sharded: set learner.lora_rank = 0 to train all weights, or learner.shards = 1"
+            )
+        return self
 
 
 class TrainConfig(Section):
@@ -289,6 +300,7 @@ def load_config(
 
 _FREE = (
     "learner.activation_checkpointing",
+    "learner.shards",
     "train.checkpoint_every",
     "train.eval_every",
     "train.keep_best",

@@ -6,7 +6,6 @@ log-probs differ from those of the weights that wrote the tokens. Learners stay 
 
 from __future__ import annotations
 
-from collections.abc import Set
 from functools import partial
 from typing import Any, Literal
 
@@ -46,7 +45,7 @@ def checkpoint_layers(model: nn.Module, how: Literal["all", "light"] = "all") ->
     Raises:
         TrainingError: the model does not say what its layers are.
     """
-    layers = _layers(model)
+    layers = layers_of(model)
     if not layers:
         raise TrainingError(
             f"{type(model).__name__} has no layers that can be computed again: set "
@@ -61,46 +60,49 @@ def checkpoint_beyond(model: nn.Module, room: int) -> None:
     """From now on, the first layers of a forward pass keep what they compute as long as it is at
     most `room` bytes together, and the others only their inputs. A model that does not say what
     its layers are keeps everything."""
-    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    share = _Share(room, parameters)
-    for i, layer in enumerate(_layers(model)):
-        layer.forward = partial(share.forward, i, layer.forward)
+    share = _Share(room)
+    for i, layer in enumerate(layers_of(model)):
+        layer.forward = partial(share.forward, i, layer, layer.forward)
 
 
 class _Share:
     """Decides anew in each forward pass, whose number of tokens decides what a layer takes: by what
     the first layer kept. The layers of a model are much the same."""
 
-    def __init__(self, room: int, parameters: Set[int]) -> None:
+    def __init__(self, room: int) -> None:
         self.room = room
-        self.parameters = parameters  # storages that are kept anyway
         self.layers = 0  # that fit, in the pass under way
 
-    def forward(self, index: int, forward: Any, *arguments: Any, **options: Any) -> Any:
+    def forward(
+        self, index: int, layer: nn.Module, forward: Any, *arguments: Any, **options: Any
+    ) -> Any:
         if not torch.is_grad_enabled():
             return forward(*arguments, **options)
         if index == 0:
             kept: dict[int, int] = {}
-            with torch.autograd.graph.saved_tensors_hooks(partial(self._note, kept), _as_it_is):
+            with torch.autograd.graph.saved_tensors_hooks(partial(_note, kept), _as_it_is):
                 out = forward(*arguments, **options)
+            for parameter in layer.parameters():  # whole ones, where they are sharded otherwise
+                kept.pop(parameter.untyped_storage().data_ptr(), None)
             self.layers = self.room // max(1, sum(kept.values()))
             return out
         if index < self.layers:
             return forward(*arguments, **options)
         return _again(forward, {}, *arguments, **options)
 
-    def _note(self, kept: dict[int, int], tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in self.parameters:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor.detach()  # an output that held itself would never be freed
+
+def _note(kept: dict[int, int], tensor: Tensor) -> Tensor:
+    storage = tensor.untyped_storage()
+    kept[storage.data_ptr()] = storage.nbytes()
+    return tensor.detach()  # an output that held itself would never be freed
 
 
 def _as_it_is(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def _layers(model: nn.Module) -> list[Any]:
+def layers_of(model: nn.Module) -> list[Any]:
+    """The layers that a transformers model is made of; none if it does not say."""
     return [m for m in model.modules() if isinstance(m, GradientCheckpointingLayer)]
 
 

@@ -10,8 +10,9 @@ batches, and one that changes what its output layer gives is taken as it is.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -23,6 +24,7 @@ from mars2.training.head import head_logprobs, logits_logprobs
 from mars2.training.packing import MIN_SHARED, pack, packed_batches
 from mars2.training.sample import Sample
 
+_METHOD = "mars2_logprobs"
 _AGREE = 1e-5  # largest difference of two ways to compute the same logits or log-probs
 
 
@@ -49,11 +51,32 @@ def abilities(model: nn.Module) -> Abilities:
     return _known[model]
 
 
-def batches(samples: Sequence[Sample], max_tokens: int, model: nn.Module) -> list[list[int]]:
+def adopt_abilities(model: Any, can: Abilities) -> None:
+    """Take these for the model's: found of another one of the same architecture."""
+    _known[model] = can
+    if can.packs:
+        model.set_attn_implementation(NAME)
+
+
+def compute_through(model: nn.Module, register: Callable[[nn.Module, str], None]) -> None:
+    """From now on the log-probs of `model` are computed in one call of a method of its own, since
+    wrappers that gather weights for a forward pass must know that body and head belong to one.
+
+    Args:
+        register: told (model, name of the method), may replace it.
+    """
+    setattr(model, _METHOD, partial(_outputs, model))
+    register(model, _METHOD)
+
+
+def batches(
+    samples: Sequence[Sample], max_tokens: int, model: nn.Module, ranks: int = 1
+) -> list[list[int]]:
     """Indices of `samples` in micro-batches for `model`: at most `max_tokens` tokens each, counted
-    as they are computed (a shared beginning once, or padded)."""
+    as they are computed (a shared beginning once, or padded). Packed ones are made so that each of
+    `ranks` processes gets equally many, if it can be."""
     if abilities(model).packs:
-        return packed_batches(samples, max_tokens)
+        return packed_batches(samples, max_tokens, ranks=ranks)
     return list(micro_batches(samples, max_tokens))
 
 
@@ -95,16 +118,23 @@ def output_logprobs(model: nn.Module, samples: Sequence[Sample]) -> Tensor:
     Returns:
         [B, T] float32, 0 on padding; carries a gradient if gradients are enabled.
     """
-    return _outputs(model, samples, abilities(model), entropy=False)[0]
+    return _compute(model, samples, entropy=False)[0]
 
 
 def output_logprobs_and_entropy(
     model: nn.Module, samples: Sequence[Sample]
 ) -> tuple[Tensor, Tensor]:
     """The same, and the entropy (nats) of the distribution each token was drawn from, [B, T]."""
-    logprobs, entropy = _outputs(model, samples, abilities(model), entropy=True)
+    logprobs, entropy = _compute(model, samples, entropy=True)
     assert entropy is not None
     return logprobs, entropy
+
+
+def _compute(
+    model: nn.Module, samples: Sequence[Sample], *, entropy: bool
+) -> tuple[Tensor, Tensor | None]:
+    compute = getattr(model, _METHOD, None) or partial(_outputs, model)
+    return compute(samples, abilities(model), entropy=entropy)
 
 
 def _outputs(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from mars2.config import LearnerConfig, ObjectiveConfig
 from mars2.errors import TrainingError
@@ -73,13 +74,6 @@ class Learner:
         self.policy = policy
         # evaluation mode: dropout would make π_θ differ from π_old by noise
         self.model = model.eval().requires_grad_(True)
-        self.reference: nn.Module | None = None
-        if config.lora_rank:
-            lora.add_adapters(model, config, seed=random.Random(f"{seed}/{policy}").getrandbits(32))
-        elif objective.needs_reference:
-            self.reference = copy.deepcopy(model).requires_grad_(False)
-        _checkpoint(model, config.activation_checkpointing)
-        accumulate_in_place(model)
         self.config = config
         self.objective = objective
         self.total_steps = total_steps
@@ -89,11 +83,9 @@ class Learner:
         self.steps = 0
         self.updates = 0
         self.failures = 0
+        self.reference = self._prepare(model)
         trained = [p for p in model.parameters() if p.requires_grad]
-        on_cpu = all(p.device.type == "cpu" for p in trained)
-        self._heap: Heap | None = None
-        if on_cpu and _held(model) >= CARES:
-            self._heap = Heap([p for p in trained if not accumulates_in_place(p)])
+        self._heap = self._care(trained)
         self.optimizer = torch.optim.AdamW(
             [
                 {
@@ -107,6 +99,24 @@ class Learner:
             # one pass over the weights, without temporary copies of them
             fused=all(p.device.type in ("cpu", "cuda") for p in trained),
         )
+
+    def _prepare(self, model: nn.Module) -> nn.Module | None:
+        """Make the model ready to be trained. Returns the reference, if it is another model."""
+        reference: nn.Module | None = None
+        if self.config.lora_rank:
+            seed = random.Random(f"{self.seed}/{self.policy}").getrandbits(32)
+            lora.add_adapters(model, self.config, seed=seed)
+        elif self.objective.needs_reference:
+            reference = copy.deepcopy(model).requires_grad_(False)
+        checkpoint_activations(model, self.config.activation_checkpointing)
+        accumulate_in_place(model)
+        return reference
+
+    def _care(self, trained: Sequence[nn.Parameter]) -> Heap | None:
+        on_cpu = all(p.device.type == "cpu" for p in trained)
+        if not on_cpu or held_here(self.model) < CARES:
+            return None
+        return Heap([p for p in trained if not accumulates_in_place(p)])
 
     @property
     def concurrent(self) -> bool:
@@ -122,7 +132,7 @@ class Learner:
             TrainingError: no samples, a sample of another policy, or a token id this model
                 does not have.
         """
-        self._check(samples)
+        self.check(samples)
         order = list(range(len(samples)))
         count = min(self.config.minibatches, len(samples))
         old: list[Tensor] | None = None
@@ -214,13 +224,17 @@ class Learner:
                 )
         else:
             self.model.load_state_dict(weights)
+        self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
         self.version = state["version"]
         self.steps = state["steps"]
         self.updates = state["updates"]
         self.failures = state["failures"]
 
-    def _check(self, samples: Sequence[Sample]) -> None:
+    def check(self, samples: Sequence[Sample]) -> None:
+        """Raises TrainingError as `update` does, which begins with this."""
         if not samples:
             raise TrainingError(f"policy {self.policy!r}: an update needs samples")
         vocabulary = self.model.get_input_embeddings().num_embeddings  # type: ignore[operator]
@@ -278,36 +292,44 @@ class Learner:
         scale = Scale.of([len(s.token_ids) for s in part], self.max_length)
         total, sums = 0.0, ObjectiveSums()
         for group in batches(part, self.config.micro_batch_tokens, self.model):
-            batch = [part[i] for i in group]
-            reference = self._reference_logprobs(batch)
-            new, entropy = self._new_logprobs(batch)
-            device = new.device
-            earlier = None
-            if old is not None:
-                rows = [old[chosen[i]] for i in group]
-                earlier = nn.utils.rnn.pad_sequence(rows, batch_first=True)
-            loss, seen = policy_loss(
-                new,
-                earlier,
-                rollout_logprobs(batch, device),
-                reference,
-                torch.tensor([s.advantage for s in batch], device=device),
-                output_mask(batch, device),
-                scale,
-                self.objective,
-                entropy=entropy,
-            )
+            rows = None if old is None else [old[chosen[i]] for i in group]
+            loss, seen = self._loss([part[i] for i in group], rows, scale)
             if not torch.isfinite(loss):
                 return float("nan"), None, sums
-            if self._heap is not None:
-                self._heap.trim()
-            loss.backward()
-            if self._heap is not None:
-                self._heap.trim()
+            self._pass_back(loss)
             total += float(loss.detach())
             sums.add(seen)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.max_grad_norm)
         return total, float(norm) if torch.isfinite(norm) else None, sums
+
+    def _loss(
+        self, batch: Sequence[Sample], old: Sequence[Tensor] | None, scale: Scale
+    ) -> tuple[Tensor, ObjectiveSums]:
+        """A micro-batch's share of the loss, with gradient."""
+        reference = self._reference_logprobs(batch)
+        new, entropy = self._new_logprobs(batch)
+        device = new.device
+        earlier = None
+        if old is not None:
+            earlier = nn.utils.rnn.pad_sequence(list(old), batch_first=True)
+        return policy_loss(
+            new,
+            earlier,
+            rollout_logprobs(batch, device),
+            reference,
+            torch.tensor([s.advantage for s in batch], device=device),
+            output_mask(batch, device),
+            scale,
+            self.objective,
+            entropy=entropy,
+        )
+
+    def _pass_back(self, loss: Tensor) -> None:
+        if self._heap is not None:
+            self._heap.trim()
+        loss.backward()
+        if self._heap is not None:
+            self._heap.trim()
 
     def _forget_gradients(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
@@ -347,16 +369,18 @@ def local_learner(setup: LearnerSetup, policy: TrainablePolicy) -> Learner:
     )
 
 
-def _checkpoint(model: nn.Module, how: bool | str) -> None:
+def checkpoint_activations(model: nn.Module, how: bool | str) -> None:
+    """As `learner.activation_checkpointing` says."""
     if how == "auto":
-        checkpoint_beyond(model, max(_held(model) // ROOM, LEAST_ROOM))
+        checkpoint_beyond(model, max(held_here(model) // ROOM, LEAST_ROOM))
     elif how:
         checkpoint_layers(model, "light" if how == "light" else "all")
 
 
-def _held(model: nn.Module) -> int:
-    """Bytes of weights, gradients and AdamW's two moments."""
-    return sum(p.nbytes * (4 if p.requires_grad else 1) for p in model.parameters())
+def held_here(model: nn.Module) -> int:
+    """Bytes of weights, gradients and AdamW's two moments in this process."""
+    parts = [(p, p.to_local() if isinstance(p, DTensor) else p) for p in model.parameters()]
+    return sum(part.nbytes * (4 if p.requires_grad else 1) for p, part in parts)
 
 
 def _mean(values: Sequence[float]) -> float:

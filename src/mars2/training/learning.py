@@ -48,21 +48,32 @@ class Learning(Protocol):
     The loop calls one method at a time of each learner, from threads of its own. What a learner
     computes depends on its samples and settings alone.
 
-    Attributes:
-        policy: name of the policy.
-        version: counts updates that changed the weights.
-        updates: counts all.
-        failures: updates in a row in which every step was skipped.
-        concurrent: may update while other learners do: they do not share an accelerator's memory.
     """
 
-    policy: str
-    version: int
-    updates: int
-    failures: int
+    @property
+    def policy(self) -> str:
+        """Name of the policy."""
+        ...
 
     @property
-    def concurrent(self) -> bool: ...
+    def version(self) -> int:
+        """Counts updates that changed the weights."""
+        ...
+
+    @property
+    def updates(self) -> int:
+        """Counts all."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """Updates in a row in which every step was skipped."""
+        ...
+
+    @property
+    def concurrent(self) -> bool:
+        """May update while others do: they do not share an accelerator's memory."""
+        ...
 
     def update(self, samples: Sequence[Sample]) -> UpdateMetrics:
         """Train on the samples once.

@@ -70,22 +70,25 @@ def pack(samples: Sequence[Sample], min_shared: int = MIN_SHARED) -> Layout:
 
 
 def packed_batches(
-    samples: Sequence[Sample], max_tokens: int, min_shared: int = MIN_SHARED
+    samples: Sequence[Sample], max_tokens: int, min_shared: int = MIN_SHARED, ranks: int = 1
 ) -> list[list[int]]:
     """Indices of `samples` in groups of at most `max_tokens` stream tokens, of about equal size.
 
     Samples that share a beginning are neighbours. A sample longer than the limit comes alone.
-    Every index comes exactly once.
+    Every index comes exactly once. As many groups as the limit needs, rounded up so that each of
+    `ranks` processes gets equally many, as far as samples can be told apart.
     """
     inputs = [_input(s) for s in samples]
     order = sorted(range(len(samples)), key=inputs.__getitem__)
     full = _fill(inputs, order, max_tokens, min_shared)
     total = sum(tokens for _, tokens in full)
+    wanted = -(-len(full) // ranks) * ranks
     # As few groups as the limit allows, but not a small one after full ones: the largest decides
     # how much memory is needed.
-    for limit in range(-(-total // max(1, len(full))), max_tokens, max(1, max_tokens // 16)):
+    first = -(-total // max(1, wanted))
+    for limit in range(first, max_tokens, max(1, (max_tokens if ranks == 1 else first) // 16)):
         even = _fill(inputs, order, limit, min_shared)
-        if len(even) == len(full):
+        if len(even) <= wanted:
             return [group for group, _ in even]
     return [group for group, _ in full]
 
