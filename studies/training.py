@@ -42,6 +42,8 @@ from typing import IO, Any
 from training_report import build, first_attempts, show, tuning_table
 from training_signal import table
 
+from mars2.study.grid import toml
+
 MODELS = ("lark", "loom")
 VANILLA: dict[str, Any] = {
     "search": {"strategy": "repeated", "in_flight": 8},
@@ -179,21 +181,6 @@ def base(options: argparse.Namespace, models: Sequence[str]) -> dict[str, Any]:
 def _merge(into: dict[str, Any], new: dict[str, Any]) -> None:
     for section, values in new.items():
         into.setdefault(section, {}).update(values)
-
-
-def toml(settings: dict[str, Any]) -> str:
-    """As TOML: `seed`, agents and sections of plain values, whose JSON is TOML too."""
-
-    def lines(values: dict[str, Any]) -> list[str]:
-        return [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-
-    parts = [f"seed = {settings['seed']}"]
-    for agent in settings["agents"]:
-        parts += ["[[agents]]", *lines(agent)]
-    for section, values in settings.items():
-        if isinstance(values, dict):
-            parts += [f"[{section}]", *lines(values)]
-    return "\n".join(parts) + "\n"
 
 
 def plan(options: argparse.Namespace) -> list[Job]:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from mars2.study.crossed import averaged
+
 Rates = dict[str, float]  # problem → pass rate
 
 
@@ -95,12 +97,6 @@ def difference(one: Mapping[int, Rates], other: Mapping[int, Rates]) -> dict[str
     if not pairs:
         return None
     return estimate({s: {p: a[p] - b[p] for p in a if p in b} for s, (a, b) in pairs.items()})
-
-
-def averaged(several: Sequence[Rates]) -> Rates:
-    """Mean over policies, of the problems that all have."""
-    shared = set.intersection(*(set(rates) for rates in several))
-    return {p: sum(rates[p] for rates in several) / len(several) for p in sorted(shared)}
 
 
 def build(out: Path, arms: Mapping[str, Sequence[str]], seeds: int) -> dict[str, Any]:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from training import toml
 from training_report import crossed_interval, markdown
 
 from mars2.problems import load
 from mars2.search.journal import read_journal
+from mars2.study.grid import toml
 from mars2.training.rundir import read_metrics
 
 EASIEST, EVERY = 40, 2

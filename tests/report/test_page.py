@@ -164,7 +164,7 @@ def test_runs_without_anything_have_a_page(tmp_path: Path) -> None:
 
 def test_the_assets_are_files_of_the_package() -> None:
     assert {p.name for p in ASSETS.iterdir()} == {
-        *("report.html", "problems.html"),
+        *("report.html", "macros.html", "problems.html"),
         *("report.css", "report.js"),
     }
 

@@ -29,6 +29,7 @@ COMMANDS = {
     "team": "team",
     "plan": "plan",
     "report": "report",
+    "study": "study",
     "view": "view",
     "reward-model": "reward_model",
     "verify": "verify",

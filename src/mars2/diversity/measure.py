@@ -169,6 +169,19 @@ def _method(level: Level, embedder: Embedder) -> str:
     return f"cosine distance of embeddings of {what}; {embedder.method}"
 
 
+def problem_distances(
+    solutions: Iterable[Solution], level: Level, embedder: Embedder
+) -> dict[str, float]:
+    """By problem, how far apart two solutions are on average, each by an agent drawn at random.
+
+    Problems that some agent has fewer than two usable solutions of are left out.
+    """
+    found = list(solutions)
+    agents = len({s.agent for s in found})
+    spreads = (_spread(group, level, embedder) for group in grouped(found)[0])
+    return {s.group.problem: _at_random(s) for s in spreads if len(s.within) == agents}
+
+
 # --------------------------------------------------------------------------- one group
 
 
@@ -319,11 +332,15 @@ def _team(names: Sequence[str], spreads: Sequence[Spread], ci: _Intervals) -> di
     """Two solutions, each by an agent drawn at random: their expected distance."""
     m = len(names)
     values = _by_problem(
-        (s.group.problem, (sum(s.within.values()) + 2 * sum(s.between.values())) / (m * m))
-        for s in spreads
-        if m and len(s.within) == m
+        (s.group.problem, _at_random(s)) for s in spreads if m and len(s.within) == m
     )
     return {"diversity": _mean(values), "ci95": ci(values), "problems": len(values)}
+
+
+def _at_random(spread: Spread) -> float:
+    """Expected distance of two solutions, each by an agent drawn at random."""
+    m = len(spread.within)
+    return (sum(spread.within.values()) + 2 * sum(spread.between.values())) / (m * m)
 
 
 def _step_rows(spreads: Sequence[Spread], step: int, ci: _Intervals) -> list[dict[str, Any]]:

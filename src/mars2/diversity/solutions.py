@@ -106,6 +106,15 @@ def _training(path: Path, which: Which, nodes: Nodes) -> Source:
     return source
 
 
+def attempts_in(journal: Path) -> list[Solution]:
+    """Independent first attempts in the journal of one evaluation.
+
+    Raises:
+        ResumeError: the journal cannot be read.
+    """
+    return _evaluation(journal, "attempts", "first", None)
+
+
 def _evaluated_steps(path: Path) -> dict[int, Path]:
     """Journals of held-out evaluations by the steps made before them."""
     found: dict[int, Path] = {}

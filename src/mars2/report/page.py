@@ -80,7 +80,7 @@ def html(report: Report, *, drawn: bool) -> str:
         version=__version__,
         script=Markup(script),
         script_hash=Markup(f"sha256-{digest}"),
-        style=Markup(_colours() + style),
+        style=Markup(colour_style() + style),
     )
 
 
@@ -102,8 +102,10 @@ def _lead(report: Report) -> str:
 
 
 def _sections(report: Report, names: Sequence[str], markup: Any) -> list[Section | None]:
-    tables = {t.key: _table(t, names, report.groups) for t in report.tables}
-    figures = {f.name: _figure(f, names, report.groups, markup) for f in report.figures if markup}
+    tables = {t.key: table_view(t, names, report.groups) for t in report.tables}
+    figures = {
+        f.name: figure_view(f, names, report.groups, markup) for f in report.figures if markup
+    }
     training = [figures[n] for n in figures if n not in ("budget", "diversity")]
 
     def some(*keys: str) -> list[dict[str, Any]]:
@@ -149,14 +151,14 @@ def _diversity(report: Report, some: Any, figures: list[dict[str, Any]]) -> Sect
     return Section("diversity", title, tables, figures=figures, notes=notes, commands=commands)
 
 
-def _table(table: Table, names: Sequence[str], groups: Sequence[Group]) -> dict[str, Any]:
+def table_view(table: Table, names: Sequence[str], groups: Sequence[Group]) -> dict[str, Any]:
     """For the template; with one run, the column that would repeat its name is left out.
 
     Colours are of agents, or of groups where several are compared. A row has that of its name, or
     else a column has that of the name it begins with. Of two runs compared each has its own.
     """
     several = sum(len(g.runs) for g in groups) > 1
-    named = ("run", "runs", "who") if len(groups) > 1 else ("who", "agent", "solutions by")
+    named = ("run", "runs", "who") if len(groups) > 1 else ("who", "agent", "arm", "solutions by")
     keep = [i for i, c in enumerate(table.columns) if several or c != "run"]
     columns = []
     for i in keep:
@@ -234,7 +236,7 @@ def _cell(text: str, reach: float = 1.0) -> dict[str, Any]:
     return cell
 
 
-def _figure(
+def figure_view(
     figure: Figure, names: Sequence[str], groups: Sequence[Group], markup: Any
 ) -> dict[str, Any]:
     from mars2.report.inline import inline_panel
@@ -255,7 +257,7 @@ def _figure(
         "panels": panels,
         "constant": [(title, f"{value:.4g}") for title, value in figure.constant.items()],
         "note": figure.note,
-        "numbers": _table(_numbers(figure), names, groups),
+        "numbers": table_view(_numbers(figure), names, groups),
     }
 
 
@@ -294,7 +296,7 @@ def _extent(line: Line) -> list[str]:
     return [str(len(curve.values)), *ends, *values]
 
 
-def _colours() -> str:
+def colour_style() -> str:
     """The theme of the figures as CSS variables, and a class `kN` for each of its colours."""
 
     def variables(theme: Theme) -> str:

@@ -89,32 +89,32 @@ def write_report(report: Report, out: Path, *, figures: bool = True) -> list[Pat
 def markdown(report: Report, *, drawn: bool) -> str:
     """The page; `drawn` tells whether the figures' files are there to be shown."""
     names = [g.name for g in report.groups]
-    parts = [f"# {_escaped(' · '.join(names))}"]
+    parts = [f"# {escaped(' · '.join(names))}"]
     if report.notes():
-        parts.append("\n".join(f"- {_escaped(note)}" for note in report.notes()))
+        parts.append("\n".join(f"- {escaped(note)}" for note in report.notes()))
     tables = {t.key: t for t in report.tables}
     long = [tables.pop(k) for k in ("all-settings", "problems") if k in tables]
-    parts += [f"## {_escaped(t.title)}\n\n{_markdown_table(t)}" for t in tables.values()]
+    parts += [f"## {escaped(t.title)}\n\n{markdown_table(t)}" for t in tables.values()]
     if report.comparison.why:
-        command = _escaped(shown_command(report.comparison), len(shown_command(report.comparison)))
+        command = escaped(shown_command(report.comparison), len(shown_command(report.comparison)))
         parts.append(f"## Compared on the same problems\n\n{report.comparison.why}\n\n- {command}")
     missing = missing_diversity(report.groups)
     if missing:
-        commands = "\n".join(f"- {_escaped(diversity_command(run))}" for run in missing)
+        commands = "\n".join(f"- {escaped(diversity_command(run))}" for run in missing)
         parts.append(f"## Diversity\n\nNot measured yet:\n\n{commands}")
     if drawn:
         parts += [_figure(f) for f in report.figures]
         if any(len(g.runs) > 1 for g in report.groups):
             parts.append("Bands and bars over several runs reach from the smallest to the largest.")
     parts += [
-        f"<details>\n<summary>{t.title}</summary>\n\n{_markdown_table(t)}\n\n</details>"
+        f"<details>\n<summary>{t.title}</summary>\n\n{markdown_table(t)}\n\n</details>"
         for t in long
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _figure(figure: Figure) -> str:
-    values = ", ".join(f"{_escaped(k)} {v:.4g}" for k, v in figure.constant.items())
+    values = ", ".join(f"{escaped(k)} {v:.4g}" for k, v in figure.constant.items())
     constant = f"\n\nThe same at every step: {values}." if values else ""
     return (
         f"## {figure.title}\n\n<picture>\n"
@@ -128,13 +128,13 @@ def _described(figure: Figure) -> str:
     return f"{figure.title}: {panels}".replace('"', "'").replace("<", "&lt;")
 
 
-def _markdown_table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
     rows = [table.columns, ["---"] * len(table.columns), *table.rows]
-    lines = ["| " + " | ".join(_escaped(c) for c in row) + " |" for row in rows]
-    return "\n".join(lines + [f"\n{_escaped(note, NOTE)}" for note in table.notes])
+    lines = ["| " + " | ".join(escaped(c) for c in row) + " |" for row in rows]
+    return "\n".join(lines + [f"\n{escaped(note, NOTE)}" for note in table.notes])
 
 
-def _escaped(text: str, longest: int = LONGEST) -> str:
+def escaped(text: str, longest: int = LONGEST) -> str:
     """One line of text that Markdown shows as it is."""
     return shown(text, longest).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
 
