@@ -31,7 +31,9 @@ FAKE = textwrap.dedent(
     for name in names[1:]:
         path = pathlib.Path(name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"kind": "train", "nodes": 10, "updates": 1, "seconds": 2.0}))
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps({"kind": "train", "nodes": 10, "updates": 1, "seconds": 2.0}))
+        new.rename(path)  # whole or not at all, as markers are
     if names[0] in ("team/0",) and pathlib.Path(log + ".fail").exists():
         print("no more disk")
         sys.exit(3)
