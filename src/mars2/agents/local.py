@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mars2.agents.base import Policy, PromptStyle
+from mars2.agents.codec import Codec, context_of, eos_ids
 from mars2.agents.sampler import SampledRow, generate_batch
 from mars2.errors import GenerationError
 from mars2.types import Generation, Message, Sampling, Usage
@@ -80,9 +81,10 @@ class LocalPolicy(Policy):
         self.tokenizer: Any = tokenizer
         self.max_batch = max_batch
         self.linger_s = linger_s
-        self.eos_ids = _eos_ids(model, tokenizer)
+        self.eos_ids = eos_ids(getattr(model, "generation_config", None), model.config, tokenizer)
         self.pad_id = _pad_id(tokenizer, self.eos_ids)
-        self.context = _context(model)
+        self.context = context_of(model.config)
+        self.codec = Codec(name, tokenizer, prompt_style, self.eos_ids, self.context)
         self._waiting: list[_Request] = []
         self._dispatcher: asyncio.Task[None] | None = None
         self._worker: ThreadPoolExecutor | None = None
@@ -169,7 +171,7 @@ class LocalPolicy(Policy):
         ready: list[_Ready] = []
         for index, (messages, sampling, seed) in enumerate(work):
             try:
-                ids, sampling = self._fit(self.encode(messages), sampling)
+                ids, sampling = self.codec.prompt(messages, sampling)
                 ready.append(_Ready(index, ids, sampling, seed))
             except Exception as error:
                 answers[index] = error
@@ -228,54 +230,15 @@ class LocalPolicy(Policy):
             seconds=seconds,
         )
 
-    def _fit(self, ids: list[int], sampling: Sampling) -> tuple[list[int], Sampling]:
-        if not ids:
-            raise GenerationError(f"policy {self.name!r}: the prompt has no tokens")
-        if self.context is None:
-            return ids, sampling
-        room = self.context - len(ids)
-        if room < 1:
-            raise GenerationError(
-                f"policy {self.name!r}: the prompt has {len(ids)} tokens and the model's context "
-                f"holds {self.context}"
-            )
-        return ids, replace(sampling, max_tokens=min(sampling.max_tokens, room))
-
     # ------------------------------------------------------------------ text and tokens
 
     def encode(self, messages: Sequence[Message]) -> list[int]:
         """Token ids of a conversation, ready for the model to answer."""
-        if self.prompt_style == "micro":
-            text = "".join(m.content for m in messages)
-            return list(self.tokenizer.encode(text, add_special_tokens=False))
-        if not getattr(self.tokenizer, "chat_template", None):
-            text = "\n\n".join(m.content for m in messages) + "\n\n"
-            return list(self.tokenizer.encode(text))
-        text = self._chat_text(messages)
-        return list(self.tokenizer.encode(text, add_special_tokens=False))
-
-    def _chat_text(self, messages: Sequence[Message]) -> str:
-        plain = [{"role": m.role, "content": m.content} for m in messages]
-        try:
-            return self._render(plain)
-        except Exception:
-            # Some templates refuse a system message: say it in the user's first one.
-            if len(plain) < 2 or plain[0]["role"] != "system":
-                raise
-            merged = plain[0]["content"] + "\n\n" + plain[1]["content"]
-            return self._render([{"role": plain[1]["role"], "content": merged}, *plain[2:]])
-
-    def _render(self, plain: list[dict[str, str]]) -> str:
-        return self.tokenizer.apply_chat_template(plain, tokenize=False, add_generation_prompt=True)
+        return self.codec.encode(messages)
 
     def decode(self, token_ids: Sequence[int]) -> str:
         """Text of sampled tokens without end-of-text and other special tokens."""
-        ids = list(token_ids)
-        while ids and ids[-1] in self.eos_ids:
-            ids.pop()
-        return self.tokenizer.decode(
-            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        return self.codec.decode(token_ids)
 
     # ------------------------------------------------------------------ weights
 
@@ -325,21 +288,6 @@ def _out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _eos_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[int]:
-    """Whatever model or tokenizer call end of text (chat models often have two)."""
-    ids: set[int] = set()
-    sources = (getattr(model, "generation_config", None), model.config, tokenizer)
-    for source in sources:
-        value = getattr(source, "eos_token_id", None)
-        ids.update(value if isinstance(value, list | tuple) else [] if value is None else [value])
-    return ids
-
-
 def _pad_id(tokenizer: PreTrainedTokenizerBase, eos_ids: set[int]) -> int:
     pad = getattr(tokenizer, "pad_token_id", None)
     return pad if isinstance(pad, int) else min(eos_ids, default=0)
-
-
-def _context(model: PreTrainedModel) -> int | None:
-    value = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return value if isinstance(value, int) and value > 0 else None

@@ -13,10 +13,12 @@ from mars2.errors import AgentSpecError
 BACKENDS: dict[str, str] = {
     "openai": "openai:MODEL[@URL], any OpenAI-compatible endpoint",
     "hf": "hf:HUB_ID, hf:DIRECTORY, hf:FILE.gguf or hf:smollm2, in this process",
+    "vllm": "vllm:MODEL[@URL], MODEL as for hf:, on a vLLM server that is started, or runs at URL",
     "micro": "micro:NAME, a micro model that ships with this package",
     "scripted": "scripted:NAME or scripted:FILE.py, a scripted stand-in",
 }
 
+_AT_URL = ("openai", "vllm")
 _URL = re.compile(r"@(?=https?://)")
 _HOST_WITHOUT_SCHEME = re.compile(r"@(localhost\b|[\w.-]+:\d+)")
 _FORM = "write it as [NAME=]BACKEND:MODEL[@URL], for example coder=openai:qwen3@http://localhost:8000/v1"
@@ -49,12 +51,12 @@ def parse_spec(text: str) -> Spec:
     at = list(_URL.finditer(rest))
     if at:
         model, url = rest[: at[0].start()], rest[at[0].end() :]
-    elif backend == "openai" and _HOST_WITHOUT_SCHEME.search(rest):
+    elif backend in _AT_URL and _HOST_WITHOUT_SCHEME.search(rest):
         raise AgentSpecError(f"agent spec {text!r}: the URL must start with http:// or https://")
     if not model.strip():
         raise AgentSpecError(f"agent spec {text!r} names no model: {BACKENDS[backend]}")
-    if url is not None and backend != "openai":
-        raise AgentSpecError(f"agent spec {text!r}: only openai: takes a URL")
+    if url is not None and backend not in _AT_URL:
+        raise AgentSpecError(f"agent spec {text!r}: only openai: and vllm: take a URL")
     return Spec(backend, model.strip(), url)
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from mars2.agents.base import Agent, Policy
 from mars2.agents.roles import make_role
 from mars2.agents.spec import parse_spec
-from mars2.config import AgentConfig
+from mars2.config import AgentConfig, VllmConfig
 from mars2.errors import AgentSpecError, CapabilityError, UsageError
 
-_TRAINABLE = ("hf", "micro")
+_TRAINABLE = ("hf", "micro", "vllm")
 _SHARED = ("spec", "dtype", "device", "max_batch", "train")  # settings of a policy, not of an agent
 
 
@@ -34,13 +34,16 @@ class Team:
                 raise result
 
 
-def build_team(agents: Sequence[AgentConfig], *, train: bool = False) -> Team:
+def build_team(
+    agents: Sequence[AgentConfig], *, train: bool = False, vllm: VllmConfig | None = None
+) -> Team:
     """Load the policies and make the agents. Everything is checked before anything is loaded.
 
     Agents with the same `policy` name (default: the spec itself) share one policy.
 
     Args:
         train: at least one agent must be able to learn, and all that are told to.
+        vllm: settings of servers that `vllm:` agents need.
 
     Raises:
         UsageError: no agents, or a name twice.
@@ -67,7 +70,7 @@ def build_team(agents: Sequence[AgentConfig], *, train: bool = False) -> Team:
                 )
     if train:
         _check_learning(agents)
-    policies = {name: make_policy(name, config) for name, config in owners.items()}
+    policies = {name: make_policy(name, config, vllm) for name, config in owners.items()}
     _share_cores(policies.values())
     return Team(
         agents={c.name: Agent(c.name, policies[c.policy or c.spec], roles[c.name]) for c in agents},
@@ -92,7 +95,7 @@ def _check_learning(agents: Sequence[AgentConfig]) -> None:
     if len(why_not) == len(agents):
         reasons = "\n  ".join(why_not.values())
         raise CapabilityError(
-            f"nobody in this team learns; add an hf: or micro: agent\n  {reasons}"
+            f"nobody in this team learns; add an hf:, vllm: or micro: agent\n  {reasons}"
         )
 
 
@@ -108,7 +111,7 @@ def _share_cores(policies: Iterable[Policy]) -> None:
     torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // local))
 
 
-def make_policy(name: str, config: AgentConfig) -> Policy:
+def make_policy(name: str, config: AgentConfig, vllm: VllmConfig | None = None) -> Policy:
     """Load the policy that an agent's spec names; heavy backends are imported only here.
 
     Raises:
@@ -129,6 +132,18 @@ def make_policy(name: str, config: AgentConfig) -> Policy:
         raise AgentSpecError(
             f"{config.spec} needs the package {error.name!r}: pip install 'mars2[hf]'"
         ) from error
+    if spec.backend == "vllm":
+        from mars2.agents.vllm.load import load_vllm
+
+        return load_vllm(
+            name,
+            spec.model,
+            spec.url,
+            settings=vllm or VllmConfig(),
+            dtype=config.dtype,
+            device=config.device,
+            max_batch=config.max_batch,
+        )
     load = hf.load_micro if spec.backend == "micro" else hf.load_hf
     return load(
         name,

@@ -149,7 +149,7 @@ async def _run(
     if run is not None and judging.cache == "memory":
         # What the journal does not hold, verdicts of tree nodes on private tests, outlives a kill.
         judging = judging.model_copy(update={"cache": str(run.path / "verdicts")})
-    team = build_team(config.agents)
+    team = build_team(config.agents, vllm=config.vllm)
     total = len(problems) * (config.eval.samples * len(config.agents) + config.eval.nodes)
     record = Journal.open(run.journal, {"config_hash": run.digest}) if run else nullcontext()
     try:

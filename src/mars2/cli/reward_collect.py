@@ -138,7 +138,7 @@ def _grow(
 async def _grow_trees(
     run: RunDir, config: RunConfig, problems: list[Problem], trees: int, output: Output
 ) -> None:
-    team = build_team(config.agents)
+    team = build_team(config.agents, vllm=config.vllm)
     total = len(problems) * trees * config.search.nodes
     try:
         with Journal.open(run.journal, {"config_hash": config.digest()}) as journal:

@@ -185,7 +185,7 @@ def _open_run(out: Path, config: RunConfig, problem: Problem) -> RunDir:
 async def _run(
     problem: Problem, config: RunConfig, run: RunDir | None, output: Output, on_result: OnResult
 ) -> Solution:
-    team = build_team(config.agents)
+    team = build_team(config.agents, vllm=config.vllm)
     header = {"config_hash": config.digest()}
     try:
         with Journal.open(run.journal, header) if run else nullcontext() as journal:

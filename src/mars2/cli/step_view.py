@@ -24,10 +24,18 @@ def step_line(metrics: dict[str, Any], steps: int) -> str:
         update = policy["update"]
         waits = "learns no more" if policy.get("halted") else "waits for samples"
         learnt = f"{update['samples']} samples, kl {_n(update['kl'], 4)}" if update else waits
-        parts.append(f"{name} reward {_n(policy['reward'])} ({learnt})")
+        parts.append(f"{name} reward {_n(policy['reward'])} ({learnt}{_agreement(policy)})")
     seconds = metrics["seconds"]
     parts.append(f"{seconds['rollout'] + seconds['update']:.1f} s")
     return "  ".join(parts)
+
+
+def _agreement(policy: Mapping[str, Any]) -> str:
+    """Of a policy whose engine is elsewhere: how far its log-probs are from the learner's."""
+    done = policy.get("published")
+    if not done or not done["tokens"]:
+        return ""
+    return f", log-prob agreement {done['mean']:.1e} at version {done['version']}"
 
 
 AGENT_COLUMNS = ("nodes", "reward", "pass", "adv", "len", "cut")
@@ -55,7 +63,12 @@ def step_table(metrics: Mapping[str, Any], steps: int, policies: Mapping[str, st
         shown.add(policy)
         learnt = metrics["policies"].get(policy) if first else None
         table.add_row(name, *_agent_cells(agent), *_policy_cells(learnt))
-    return Group(Text(_headline(metrics, steps), style="bold"), table)
+    lines = [
+        Text(f"{name}{_agreement(policy)}")
+        for name, policy in metrics["policies"].items()
+        if _agreement(policy)
+    ]
+    return Group(Text(_headline(metrics, steps), style="bold"), table, *lines)
 
 
 def _headline(metrics: Mapping[str, Any], steps: int) -> str:

@@ -198,7 +198,7 @@ class Session:
         from mars2.training.trainer import StepReport, train
 
         started = time.monotonic()
-        team = build_team(self.config.agents, train=True)
+        team = build_team(self.config.agents, train=True, vllm=self.config.vllm)
         policies = {name: agent.policy.name for name, agent in team.agents.items()}
         try:
             async with make_verifier(self.config.verifier) as verifier:

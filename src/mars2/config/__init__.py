@@ -18,6 +18,7 @@ from mars2.config.elsewhere import ELSEWHERE
 from mars2.config.objective import CreditConfig, ObjectiveConfig
 from mars2.config.section import Section
 from mars2.config.telemetry import TelemetryConfig
+from mars2.config.vllm import VllmConfig
 from mars2.errors import ConfigError
 
 
@@ -36,7 +37,8 @@ class AgentConfig(Section):
     temperature: float = Field(default=1.0, gt=0)
     top_p: float = Field(default=1.0, gt=0, le=1)
     max_tokens: int = Field(default=1024, gt=0)
-    # Of policies in this process (hf:, micro:); agents on one policy must agree on them.
+    # Of policies in this process (hf:, micro:) and on vLLM's servers (vllm:); agents on one policy
+    # must agree on them. `device` of a vllm: agent is where its learner computes.
     dtype: Literal["float32", "bfloat16"] = "float32"
     device: str = "auto"  # "auto": CUDA if there is one, else CPU
     max_batch: int = Field(default=64, gt=0)  # requests answered together
@@ -229,6 +231,7 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     eval: EvalConfig = EvalConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
+    vllm: VllmConfig = VllmConfig()
 
     @model_validator(mode="after")
     def _unique_agents(self) -> RunConfig:
@@ -308,6 +311,7 @@ _FREE = (
     "train.time_budget_s",
     "train.trackers",
     *(f"telemetry.{name}" for name in TelemetryConfig.model_fields),
+    *(f"vllm.{name}" for name in VllmConfig.model_fields if name != "max_model_len"),
 )
 
 

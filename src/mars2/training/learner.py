@@ -189,8 +189,22 @@ class Learner:
     def save(self, path: Path) -> None:
         """Write a Hugging Face directory of `weights()`; with adapters, these in `path`/adapter."""
         self.model.save_pretrained(path, state_dict=self.weights())  # type: ignore[operator]
-        if self.config.lora_rank:
-            lora.save_adapters(path / "adapter", self.model, self.config)
+        if self.has_adapters:
+            self.save_adapters(path / "adapter")
+
+    @property
+    def has_adapters(self) -> bool:
+        """Whether adapters train, and not all weights."""
+        return self.config.lora_rank > 0
+
+    def save_adapters(self, path: Path) -> None:
+        """Write a directory that peft and vLLM load."""
+        lora.save_adapters(path, self.model, self.config)
+
+    @torch.no_grad()
+    def score(self, samples: Sequence[Sample]) -> list[list[float]]:
+        """Log-probs of each sample's output tokens under the present weights, in float32."""
+        return [row.tolist() for row in self._rows(samples)]
 
     def training_state(self) -> dict[str, Any]:
         """Optimizer and counters, for a checkpoint; the weights are saved apart from it."""
@@ -257,10 +271,14 @@ class Learner:
 
     @torch.no_grad()
     def _old_logprobs(self, samples: Sequence[Sample]) -> list[Tensor]:
+        with self._autocast():
+            return self._rows(samples)
+
+    def _rows(self, samples: Sequence[Sample]) -> list[Tensor]:
+        """Log-probs of each sample's output tokens, without padding."""
         rows: list[Tensor] = [torch.empty(0)] * len(samples)
         for group in batches(samples, self.config.micro_batch_tokens, self.model):
-            with self._autocast():
-                batch = output_logprobs(self.model, [samples[i] for i in group])
+            batch = output_logprobs(self.model, [samples[i] for i in group])
             for i, row in zip(group, batch, strict=True):
                 rows[i] = row[: len(samples[i].token_ids)]
         return rows

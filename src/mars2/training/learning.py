@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from mars2.config import LearnerConfig, ObjectiveConfig
 from mars2.training.sample import Sample
@@ -100,6 +100,28 @@ class Learning(Protocol):
 
     def load(self, weights: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Continue from `weights()` and `training_state()` of a checkpoint."""
+        ...
+
+
+@runtime_checkable
+class Scores(Protocol):
+    """A learner that tells log-probabilities itself; of others, the published files are asked."""
+
+    def score(self, samples: Sequence[Sample]) -> list[list[float]]:
+        """log π(token_ids[t] | …) of each sample's output tokens under the present weights, at the
+        sample's temperature, in float32."""
+        ...
+
+
+@runtime_checkable
+class SavesAdapters(Protocol):
+    """A learner that can write its LoRA adapters apart from the model."""
+
+    @property
+    def has_adapters(self) -> bool: ...
+
+    def save_adapters(self, path: Path) -> None:
+        """Write a directory that peft and vLLM load."""
         ...
 
 

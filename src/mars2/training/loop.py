@@ -41,6 +41,7 @@ from mars2.training.keeper import Keeper
 from mars2.training.ledger import Ledger
 from mars2.training.pace import Counts, make_pace
 from mars2.training.publication import TrainablePolicy, publish
+from mars2.training.publication_engine import agreement_line, examine
 from mars2.training.rundir import RunDir
 from mars2.training.state import PolicyRunner, batch_size
 from mars2.training.step_metrics import Seconds, StepData, metrics_line
@@ -150,6 +151,12 @@ class Loop:
             self.curriculum.load(progress["curriculum"])
             self.keeper.load(progress["best"])
             size = progress["ledger"]
+        else:
+            for runner in self.runners.values():
+                runner.published = examine(runner.state.learner, runner.policy)
+        for name, runner in self.runners.items():
+            if (first := runner.published) is not None and first.tokens:
+                self._say(f"policy {name}: {agreement_line(first)}")
         self.ledger.cut(size)
         self.directory.cut_metrics(self.step)
         self._data = StepData(self.step + 1)

@@ -1,12 +1,16 @@
 """From learner to policy: weights travel one way, as an immutable version.
 
 A publication that leaves the policy with other weights than the learner's would poison every
-later sample silently, so the policy's own weights are compared with what was sent.
+later sample silently. In this process the policy's own weights are compared with what was sent; an
+engine elsewhere is asked for log-probabilities, which are compared with the learner's
+(`mars2.training.publication_engine`).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -19,19 +23,55 @@ from mars2.training.learning import Learning
 
 @runtime_checkable
 class TrainablePolicy(Protocol):
-    """What a policy must offer to be trained in this process (`LocalPolicy` does)."""
+    """What a policy must offer to be trained."""
 
     name: str
-    version: int
-    model: Any
     tokenizer: Any
+
+    @property
+    def version(self) -> int: ...
 
     def clone_model(self) -> nn.Module:
         """A float32 copy of the weights, for a learner to own."""
         ...
 
+
+@runtime_checkable
+class HeldPolicy(TrainablePolicy, Protocol):
+    """One whose weights are in this process (`LocalPolicy`)."""
+
+    model: Any
+
     def load_weights(self, state_dict: dict[str, Tensor], version: int) -> None:
         """Adopt a published version between two batches."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What the policy's log-probabilities were, relative to the learner's, after it had adopted a
+    version: differences in nats over `tokens` tokens that the policy wrote for the purpose.
+
+    An exact copy, in this process, was compared weight by weight and has no tokens.
+    """
+
+    version: int
+    seconds: float
+    mean: float = 0.0
+    max: float = 0.0
+    tokens: int = 0
+    tolerance: float = 0.0  # of the mean
+
+
+class Publisher(Protocol):
+    """One way for weights to reach a policy."""
+
+    def publish(self, learner: Learning, policy: TrainablePolicy) -> Publication:
+        """Have the policy answer with the learner's weights, under the learner's version.
+
+        Raises:
+            TrainingError: it does not; the policy has the weights that it had.
+        """
         ...
 
 
@@ -59,12 +99,12 @@ def trainable_policies(
             reasons[name] = f"agent {name!r} is frozen"
         elif not policy.has_logprobs or not isinstance(policy, TrainablePolicy):
             reasons[name] = f"agent {name!r}: policy {policy.name!r} cannot be trained: " + (
-                "its weights are not in this process"
+                "nobody can publish weights to it"
                 if policy.has_logprobs
                 else "it gives no token ids and log-probabilities"
             )
             if told:
-                raise CapabilityError(reasons[name] + "; use a micro: or hf: agent")
+                raise CapabilityError(reasons[name] + "; use a micro:, hf: or vllm: agent")
         elif agent.role.sampling.top_p != 1:
             raise CapabilityError(
                 f"agent {name!r}: top_p is {agent.role.sampling.top_p}, training needs 1: "
@@ -74,7 +114,7 @@ def trainable_policies(
             policies[policy.name] = policy
     if not policies:
         raise CapabilityError(
-            "nobody in this team learns; add a micro: or hf: agent\n  "
+            "nobody in this team learns; add a micro:, hf: or vllm: agent\n  "
             + "\n  ".join(reasons.values())
         )
     for name in reasons:
@@ -86,20 +126,47 @@ def trainable_policies(
     return policies
 
 
-def publish(learner: Learning, policy: TrainablePolicy) -> None:
+def publish(learner: Learning, policy: TrainablePolicy) -> Publication:
     """Hand the learner's current weights to the policy under the learner's version.
 
     Raises:
         TrainingError: the policy did not adopt version or weights.
     """
-    sent = learner.weights()  # no copy: the policy makes one, and this learner waits
-    policy.load_weights(sent, learner.version)
+    done = publisher_for(policy).publish(learner, policy)
     if policy.version != learner.version:
         raise TrainingError(
             f"policy {policy.name!r} is at version {policy.version} after version "
             f"{learner.version} was published"
         )
-    held = policy.model.state_dict()
-    for name, weight in sent.items():
-        if not torch.equal(held[name], weight.to(held[name].dtype).to(held[name].device)):
-            raise TrainingError(f"policy {policy.name!r} did not adopt the published {name}")
+    return done
+
+
+def publisher_for(policy: TrainablePolicy) -> Publisher:
+    """The way to this policy.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    from mars2.training.publication_engine import EnginePolicy, EnginePublisher
+
+    if isinstance(policy, EnginePolicy):
+        return EnginePublisher()
+    if isinstance(policy, HeldPolicy):
+        return HeldPublisher()
+    raise TrainingError(f"policy {policy.name!r} takes no weights")
+
+
+class HeldPublisher:
+    """Copies tensors, and compares what the policy then holds with what was sent."""
+
+    def publish(self, learner: Learning, policy: TrainablePolicy) -> Publication:
+        """See `Publisher`."""
+        assert isinstance(policy, HeldPolicy)
+        started = time.monotonic()
+        sent = learner.weights()  # no copy: the policy makes one, and this learner waits
+        policy.load_weights(sent, learner.version)
+        held = policy.model.state_dict()
+        for name, weight in sent.items():
+            if not torch.equal(held[name], weight.to(held[name].dtype).to(held[name].device)):
+                raise TrainingError(f"policy {policy.name!r} did not adopt the published {name}")
+        return Publication(learner.version, time.monotonic() - started)

@@ -11,7 +11,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from mars2 import telemetry
@@ -23,7 +23,7 @@ from mars2.training.checkpoint import PolicyState
 from mars2.training.clock import PhaseClock
 from mars2.training.learning import LearnerSetup, MakeLearner, UpdateMetrics
 from mars2.training.ledger import Ledger
-from mars2.training.publication import TrainablePolicy, publish
+from mars2.training.publication import Publication, TrainablePolicy, publish
 from mars2.training.sample import Sample
 from mars2.training.step_metrics import PolicyStep
 
@@ -117,6 +117,7 @@ class PolicyRunner:
     Attributes:
         lock: held while weights, optimizer or buffer change.
         reason: why the policy learns no more, None while it does.
+        published: the latest publication since the last `flush`.
     """
 
     def __init__(
@@ -153,6 +154,7 @@ class PolicyRunner:
         self._stale = 0
         self._overflow = 0
         self._seconds = 0.0
+        self.published: Publication | None = None
 
     @property
     def behind(self) -> bool:
@@ -226,7 +228,7 @@ class PolicyRunner:
                     if learner.version != before:
                         version = learner.version
                         with telemetry.span("publish", policy=self.name, version=version):
-                            await asyncio.to_thread(publish, learner, self.policy)
+                            self.published = await asyncio.to_thread(publish, learner, self.policy)
                 except LearnerLostError:
                     raise
                 except Exception as error:
@@ -269,11 +271,13 @@ class PolicyRunner:
             self._seconds,
             self._ages,
         )
-        more = {
+        more: dict[str, Any] = {
             "updates": len(self._updates),
             "overflow": self._overflow,
             "halted": self.reason,
         }
+        if self.published is not None and self.published.tokens:
+            more["published"] = asdict(self.published)
         self._reset()
         return step, more
 

@@ -156,6 +156,11 @@ def _check(config: RunConfig, problems: Sequence[Problem]) -> None:
         raise ConfigError(
             'train.keep_best = "heldout" needs problems.heldout, and train.eval_every above 0'
         )
+    if 0 < config.vllm.lora_rank < config.learner.lora_rank:
+        raise ConfigError(
+            f"vllm.lora_rank ({config.vllm.lora_rank}) is below learner.lora_rank "
+            f"({config.learner.lora_rank}): the engine must have room for the adapters"
+        )
     batch, least = config.train.batch_samples, config.learner.min_samples
     if batch is not None and batch < least:
         raise ConfigError(f"train.batch_samples ({batch}) is below learner.min_samples ({least})")
