@@ -20,7 +20,7 @@ from mars2.config import LearnerConfig
 from mars2.errors import UsageError
 from mars2.training.learner import local_learner
 from mars2.training.learning import LearnerSetup, Learning, MakeLearner, UpdateMetrics
-from mars2.training.publication import TrainablePolicy
+from mars2.training.publication import HeldPolicy, TrainablePolicy
 from mars2.training.sample import Sample
 from mars2.training.sharded_model import skeleton_of
 from mars2.training.sharded_part import Part
@@ -66,7 +66,8 @@ def _execute(
 def _sharded_learner(
     ranks: Ranks, parts: dict[str, Part], setup: LearnerSetup, policy: TrainablePolicy
 ) -> Learning:
-    skeleton = skeleton_of(policy.model)
+    model: Any = policy.model if isinstance(policy, HeldPolicy) else policy.clone_model()
+    skeleton = skeleton_of(model)
     if skeleton.device == "cuda" and launched() is None:
         found = torch.cuda.device_count()
         if found < ranks.shards:
@@ -74,7 +75,7 @@ def _sharded_learner(
                 f"learner.shards is {ranks.shards}, but this machine has {found} GPUs: lower it, "
                 "or start the run on several machines with torchrun"
             )
-    source = dict(policy.model.named_parameters())
+    source = dict(model.named_parameters())
     ranks.call(setup.policy, "make", setup, skeleton, source=source)
     return ShardedLearner(ranks, parts[setup.policy])
 
