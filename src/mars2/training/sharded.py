@@ -20,7 +20,7 @@ from mars2.config import LearnerConfig
 from mars2.errors import UsageError
 from mars2.training.learner import local_learner
 from mars2.training.learning import LearnerSetup, Learning, MakeLearner, UpdateMetrics
-from mars2.training.publication import HeldPolicy, TrainablePolicy
+from mars2.training.publication import TrainablePolicy
 from mars2.training.sample import Sample
 from mars2.training.sharded_model import skeleton_of
 from mars2.training.sharded_part import Part
@@ -66,7 +66,9 @@ def _execute(
 def _sharded_learner(
     ranks: Ranks, parts: dict[str, Part], setup: LearnerSetup, policy: TrainablePolicy
 ) -> Learning:
-    model: Any = policy.model if isinstance(policy, HeldPolicy) else policy.clone_model()
+    model: Any = getattr(policy, "model", None)
+    if model is None:  # its weights are elsewhere
+        model = policy.clone_model()
     skeleton = skeleton_of(model)
     if skeleton.device == "cuda" and launched() is None:
         found = torch.cuda.device_count()
