@@ -187,7 +187,10 @@ class OpenAIPolicy(Policy):
                 give_up = not self._has_answered and attempt >= 1
             except openai.APIStatusError as error:
                 self._raise_if_final(error)
-                failure, wait = f"answered {error.status_code}: {_message(error)}", _wait(error)
+                failure, wait = (
+                    f"answered {error.status_code}: {self._message(error)}",
+                    _wait(error),
+                )
                 final, cause, give_up = GenerationError, error, False
             except _NotACompletion as error:
                 failure, wait = str(error), None
@@ -225,17 +228,17 @@ class OpenAIPolicy(Policy):
         status = error.status_code
         if status in (401, 403):
             raise EndpointDownError(
-                f"{self.base_url} refuses the key ({status}: {_message(error)}). "
+                f"{self.base_url} refuses the key ({status}: {self._message(error)}). "
                 "Set OPENAI_API_KEY to a key of this endpoint"
             ) from error
         if status == 404:
             raise EndpointDownError(
                 f"{self.base_url} knows no model {self.model!r} or no such path "
-                f"(404: {_message(error)}). Check the model's name; most base URLs end in /v1"
+                f"(404: {self._message(error)}). Check the model's name; most base URLs end in /v1"
             ) from error
         if status == 429 and "insufficient_quota" in str(error.body):
             raise EndpointDownError(
-                f"{self.base_url}: the account's quota is used up ({_message(error)})"
+                f"{self.base_url}: the account's quota is used up ({self._message(error)})"
             ) from error
         if status not in (408, 409, 425, 429) and status < 500:
             raise GenerationError(self._said(error)) from error
@@ -276,7 +279,14 @@ class OpenAIPolicy(Policy):
         return self._client
 
     def _said(self, error: openai.APIStatusError) -> str:
-        return f"{self.base_url} answered {error.status_code}: {_message(error)}"
+        return f"{self.base_url} answered {error.status_code}: {self._message(error)}"
+
+    def _message(self, error: openai.APIStatusError) -> str:
+        """What the endpoint says, without the key, which some quote."""
+        body = error.body
+        said = body.get("message") if isinstance(body, dict) else None
+        text = said if isinstance(said, str) else str(body or error)
+        return text.replace(self._api_key or "\0", "[your key]")[:300]
 
     def _advice(self) -> str:
         return (
@@ -307,13 +317,6 @@ def _wait(error: openai.APIStatusError) -> float | None:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
     except ValueError:
         return None
-
-
-def _message(error: openai.APIStatusError) -> str:
-    body = error.body
-    if isinstance(body, dict) and isinstance(body.get("message"), str):
-        return body["message"][:300]
-    return str(body or error)[:300]
 
 
 def _root(error: BaseException) -> str:

@@ -97,8 +97,6 @@ def command(
     with watched(config.telemetry, "eval", name, output.log):
         problems = selection.load(source, output)
         run = _open_run(out, resume, config, problems) if out else None
-        if run is not None:
-            emit("run directory", path=str(run.path), resumed=resume)
         started = time.monotonic()
         result = run_async(_run(config, problems, run, output))
     options: dict[str, Any] = {"resamples": config.eval.bootstrap, "seed": config.seed}
@@ -154,6 +152,8 @@ async def _run(
     record = Journal.open(run.journal, {"config_hash": run.digest}) if run else nullcontext()
     try:
         with record as journal:
+            if run is not None and journal is not None:
+                emit("run directory", path=str(run.path), resumed=bool(journal.trees))
             async with make_verifier(judging) as verifier:
                 with output.progress("eval", total) as advance:
                     return await evaluate(

@@ -72,6 +72,11 @@ class MetricsSink:
         self._reward = make(Gauge, "reward_mean", "Mean raw reward of the nodes of the last step")
         self._buffer = make(Gauge, "buffer_samples", "Samples that wait", "policy")
         self._version = make(Gauge, "policy_version", "Version that generates", "policy")
+        self._difference = make(
+            Gauge, "publication_difference_nats",
+            "Mean difference of log-probabilities, policy and learner, at the last publication",
+            "policy",
+        )  # fmt: skip
         self._halted = make(Gauge, "policy_halted", "1 once it learns no more", "policy")
         self._updates = make(Counter, "updates", "Updates of a policy", "policy")
         self._broken = make(Counter, "updates_failed", "Updates that raised", "policy")
@@ -171,6 +176,8 @@ class MetricsSink:
     def _published(self, span: Span, f: dict[str, Any]) -> None:
         if span.error is None:
             self._version.labels(f["policy"]).set(f["version"])
+            if f.get("tokens"):
+                self._difference.labels(f["policy"]).set(f["difference"])
 
     def _checkpoint(self, span: Span, f: dict[str, Any]) -> None:
         if span.error is None:

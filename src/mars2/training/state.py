@@ -227,8 +227,9 @@ class PolicyRunner:
                     update = await asyncio.to_thread(learner.update, batch)
                     if learner.version != before:
                         version = learner.version
-                        with telemetry.span("publish", policy=self.name, version=version):
+                        with telemetry.span("publish", policy=self.name, version=version) as sent:
                             self.published = await asyncio.to_thread(publish, learner, self.policy)
+                            sent.note(difference=self.published.mean, tokens=self.published.tokens)
                 except LearnerLostError:
                     raise
                 except Exception as error:

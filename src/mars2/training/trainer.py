@@ -103,7 +103,6 @@ async def train(
     else:
         manifest = _manifest(config, agents, problems, digest)
         run = RunDir.create(out, config, manifest | {"learning": sorted(policies)})
-    telemetry.emit("run directory", path=str(run.path), resumed=resume)
     writers = {
         name: Writer(
             agent.policy.name, agent.role.sampling.temperature, agent.role.sampling.max_tokens
@@ -111,6 +110,7 @@ async def train(
         for name, agent in agents.items()
     }
     with Journal.open(run.journal, {"config_hash": run.digest}) as journal:
+        telemetry.emit("run directory", path=str(run.path), resumed=resume)  # which is ours now
         forest = open_forest(journal)
         loop = Loop(
             config, run, policies, states, writers, problems, forest, journal.trees, on_node, say
