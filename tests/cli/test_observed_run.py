@@ -240,3 +240,25 @@ def test_metrics_without_their_package_say_what_to_install(
     done = mars2("train", "--config", "settings.toml", "--out", "run", "--metrics-port", 0)
     assert done.code == 2
     assert "pip install 'mars2[metrics]'" in done.err
+
+
+def test_what_an_evaluation_tells_is_told_of_the_right_tree(mars2, tmp_path: Path) -> None:
+    """Its trees share places, so that their expansions begin in each other's tasks."""
+    done = mars2(
+        *("eval", "lab:lists", "--limit", 4, "--samples", 2, "--budget", 4, "--out", "run"),
+        *("--agent", "lark=micro:lark", "--agent", "loom=micro:loom", "--max-tokens", 24),
+        *("--set", "search.concurrency=3", "--log-level", "debug", "--log-file", "eval.log"),
+    )
+    assert done.code == 0, done.err
+    found = [json.loads(line) for line in (tmp_path / "eval.log").read_text().splitlines()]
+    nodes = Observed(tmp_path / "run").nodes
+    asked = [r for r in found if r["message"] == "generate ended"]
+    assert len(asked) == len(nodes) == 4 * (2 + 2 + 4)
+    assert {(r["tree"], r["node"], r["agent"]) for r in asked} == {
+        (n["tree_id"], n["node_id"], n["agent"]) for n in nodes
+    }
+    assert all(r["tree"].partition("/")[2].endswith(f"/{r['problem']}") for r in asked)
+    ends = [r["outcome"] for r in found if r["message"] == "tree ended"]
+    assert len(ends) == 12
+    assert set(ends) <= {"solved", "unsolved"}
+    assert not (tmp_path / "run" / "log.jsonl").exists()

@@ -175,6 +175,13 @@ class _File(RotatingFileHandler):
                 file.write("\n")
         super().__init__(path, maxBytes=maxBytes, backupCount=backupCount, encoding="utf-8")
         self._said = False
+        self._last: tuple[logging.LogRecord | None, str] = (None, "")
+
+    def format(self, record: logging.LogRecord) -> str:
+        # Asked twice of each record: how long it will be, and what it is.
+        if self._last[0] is not record:
+            self._last = (record, super().format(record))
+        return self._last[1]
 
     def close(self) -> None:
         try:
