@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "exchange": {"evaluation", "inference", "problems", "search", "training", "verifier"},
     "diversity": {"agents", "evaluation", "prompts", "search"},
     "training": {"agents", "inference", "problems", "search", "verifier", "prompts"},
+    "runtime": {"agents", "training", "verifier"},
     "report": {"evaluation", "training"},
     "viewer": {"search", "training"},
     "plan": {"agents", "lab", "training"},  # specs, micro models' config.json, training.pace
@@ -51,6 +52,7 @@ ALLOWED: dict[str, set[str]] = {
         "prompts",
         "report",
         "rewards",
+        "runtime",
         "search",
         "study",
         "training",

@@ -55,6 +55,10 @@ class ResumeError(UsageError):
     """A run directory cannot be continued: it is not empty, not a run, or its config differs."""
 
 
+class RuntimeLostError(Mars2Error):
+    """A run's machines or processes cannot be had, or died too often; resuming starts anew."""
+
+
 class LearnerLostError(Mars2Error):
     """A learner's processes or machines are gone; a run that is resumed starts them again."""
 

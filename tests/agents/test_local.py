@@ -208,8 +208,10 @@ async def test_published_weights_change_answers_and_versions(policy):
     assert after.token_ids != before.token_ids
     for name, weight in policy.model.state_dict().items():
         assert torch.equal(weight, other[name])
+    assert policy.differs(other) is None
     other["model.norm.weight"].zero_()  # the policy owns a copy
     assert policy.model.state_dict()["model.norm.weight"].abs().sum() > 0
+    assert policy.differs(other) == "model.norm.weight"
 
 
 async def test_weights_change_between_batches_only(monkeypatch, policy):

@@ -269,6 +269,14 @@ class LocalPolicy(Policy):
                 own[name].copy_(weight)
             self.version = version
 
+    def differs(self, state_dict: dict[str, Tensor]) -> str | None:
+        """Name of a weight that is not as given, but for its dtype; None if all of these are."""
+        held: dict[str, Tensor] = self.model.state_dict()
+        for name, weight in state_dict.items():
+            if not torch.equal(held[name], weight.to(held[name].dtype).to(held[name].device)):
+                return name
+        return None
+
     def clone_model(self) -> nn.Module:
         """An independent float32 copy of the model, in evaluation mode, gradients enabled."""
         with self._weights:

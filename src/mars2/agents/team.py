@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mars2.agents.base import Agent, Policy
@@ -35,7 +35,11 @@ class Team:
 
 
 def build_team(
-    agents: Sequence[AgentConfig], *, train: bool = False, vllm: VllmConfig | None = None
+    agents: Sequence[AgentConfig],
+    *,
+    train: bool = False,
+    vllm: VllmConfig | None = None,
+    make: Callable[[str, AgentConfig], Policy] | None = None,
 ) -> Team:
     """Load the policies and make the agents. Everything is checked before anything is loaded.
 
@@ -44,6 +48,7 @@ def build_team(
     Args:
         train: at least one agent must be able to learn, and all that are told to.
         vllm: settings of servers that `vllm:` agents need.
+        make: makes the policy of a name, `make_policy` by default.
 
     Raises:
         UsageError: no agents, or a name twice.
@@ -70,7 +75,8 @@ def build_team(
                 )
     if train:
         _check_learning(agents)
-    policies = {name: make_policy(name, config, vllm) for name, config in owners.items()}
+    made = make or (lambda name, config: make_policy(name, config, vllm))
+    policies = {name: made(name, config) for name, config in owners.items()}
     _share_cores(policies.values())
     return Team(
         agents={c.name: Agent(c.name, policies[c.policy or c.spec], roles[c.name]) for c in agents},

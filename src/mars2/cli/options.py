@@ -115,6 +115,24 @@ def telemetry_options(command: F) -> F:
     return command
 
 
+def runtime_options(command: F) -> F:
+    """`--runtime` and `--ray-address`, for commands that train."""
+    for option in (
+        click.option(
+            "--ray-address",
+            metavar="HOST:PORT",
+            help="Ray cluster of --runtime ray; auto: the one here [a cluster of the run's own].",
+        ),
+        click.option(
+            "--runtime",
+            type=click.Choice(["local", "ray"]),
+            help="Where policies, learners and verifiers compute [local: in this process].",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def preset_option(command: F) -> F:
     """`--preset`, for commands whose settings do not come with the package already."""
     return click.option(
@@ -142,6 +160,8 @@ class Chosen:
     log_level: str | None = None
     metrics_port: int | None = None
     metrics_host: str | None = None
+    runtime: str | None = None
+    ray_address: str | None = None
 
     def resolve(self, base: dict[str, Any] | None = None, **forced: Any) -> RunConfig:
         """Command line over file over preset over defaults.
@@ -167,10 +187,13 @@ class Chosen:
         self._assign_roles(data["agents"])
         for key in TELEMETRY:
             forced[f"telemetry__{key}"] = getattr(self, key)
+        forced |= {"runtime__kind": self.runtime, "runtime__address": self.ray_address}
         for key, value in forced.items():
             if value is not None:
                 section, _, name = key.partition("__")
                 data[section][name] = value
+        if self.ray_address is not None and data["runtime"]["kind"] != "ray":
+            raise UsageError("--ray-address needs --runtime ray")
         return load_config(base=data)
 
     def _agents(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from mars2.cli.options import config_options, json_option, telemetry_options
+from mars2.cli.options import config_options, json_option, runtime_options, telemetry_options
 from mars2.cli.output import Output
 from mars2.cli.train import resolve_run, run_training, serves, show_report
 
@@ -17,6 +17,7 @@ from mars2.cli.train import resolve_run, run_training, serves, show_report
 @click.command(name="quickstart")
 @config_options
 @telemetry_options
+@runtime_options
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

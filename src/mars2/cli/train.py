@@ -14,13 +14,14 @@ from typing import Any
 
 import click
 
-from mars2.agents.team import Team, build_team
+from mars2.agents.team import Team
 from mars2.cli.options import (
     chosen,
     config_options,
     json_option,
     preset_option,
     run_async,
+    runtime_options,
     telemetry_options,
 )
 from mars2.cli.output import Output, percent
@@ -30,19 +31,20 @@ from mars2.config import RunConfig, load_config
 from mars2.errors import ResumeError, UsageError
 from mars2.evaluation.evaluate import EvalResult, evaluate, paired_rise
 from mars2.inference.rollout import Rollout
+from mars2.runtime.base import Runtime, open_runtime
 from mars2.search.journal import Journal
 from mars2.telemetry import span
 from mars2.telemetry.session import watched
-from mars2.training.learning import MakeLearner
 from mars2.training.rundir import RunDir, write_json
 from mars2.training.trackers import Kind, Trackers, check_trackers
 from mars2.types import Problem
-from mars2.verifier import AnyVerifier, make_verifier
+from mars2.verifier import AnyVerifier
 
 
 @click.command(name="train")
 @config_options
 @telemetry_options
+@runtime_options
 @preset_option
 @click.option("--problems", "train_source", help="Training problems (problems.train).")
 @click.option("--heldout", help="Held-out problems, evaluated before and after.")
@@ -147,10 +149,8 @@ def _run_training(config: RunConfig, out: Path, resume: bool, output: Output) ->
     problems = wanted.load(limits.train, output)
     held = Selection(limit=limits.heldout_limit, skip_bad=limits.skip_bad)
     heldout = held.load(limits.heldout, output) if limits.heldout else []
-    from mars2.training.sharded import learners
-
-    with learners(config.learner) as make_learner:
-        session = Session(config, out, resume, output, problems, heldout, make_learner)
+    with open_runtime(config, output.log) as runtime:
+        session = Session(config, out, resume, output, problems, heldout, runtime)
         return run_async(session.run())
 
 
@@ -185,7 +185,7 @@ class Session:
     output: Output
     problems: list[Problem]
     heldout: list[Problem]
-    make_learner: MakeLearner
+    runtime: Runtime
     _evaluated: dict[str, EvalResult] = field(default_factory=dict)
     _trackers: Trackers | None = None
 
@@ -198,10 +198,10 @@ class Session:
         from mars2.training.trainer import StepReport, train
 
         started = time.monotonic()
-        team = build_team(self.config.agents, train=True, vllm=self.config.vllm)
+        team = self.runtime.team()
         policies = {name: agent.policy.name for name, agent in team.agents.items()}
         try:
-            async with make_verifier(self.config.verifier) as verifier:
+            async with self.runtime.verifier() as verifier:
 
                 async def on_start(run: RunDir, step: int) -> None:
                     learning = run.manifest["learning"]
@@ -250,7 +250,7 @@ class Session:
                     resume=self.resume,
                     on_start=on_start,
                     on_step=on_step,
-                    make_learner=self.make_learner,
+                    make_learner=self.runtime.make_learner,
                     say=self.output.log,
                 )
                 if "after" not in self._evaluated:

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from mars2.config.elsewhere import ELSEWHERE
 from mars2.config.objective import CreditConfig, ObjectiveConfig
+from mars2.config.runtime import RuntimeConfig
 from mars2.config.section import Section
 from mars2.config.telemetry import TelemetryConfig
 from mars2.config.vllm import VllmConfig
@@ -232,6 +233,7 @@ class RunConfig(Section):
     eval: EvalConfig = EvalConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
     vllm: VllmConfig = VllmConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
 
     @model_validator(mode="after")
     def _unique_agents(self) -> RunConfig:
@@ -312,6 +314,7 @@ _FREE = (
     "train.trackers",
     *(f"telemetry.{name}" for name in TelemetryConfig.model_fields),
     *(f"vllm.{name}" for name in VllmConfig.model_fields if name != "max_model_len"),
+    *(f"runtime.{name}" for name in RuntimeConfig.model_fields),
 )
 
 

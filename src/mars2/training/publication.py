@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-import torch
 from torch import Tensor, nn
 
 from mars2.agents.base import Agent
@@ -38,12 +37,14 @@ class TrainablePolicy(Protocol):
 
 @runtime_checkable
 class HeldPolicy(TrainablePolicy, Protocol):
-    """One whose weights are in this process (`LocalPolicy`)."""
-
-    model: Any
+    """One that takes tensors: its weights are in this process (`LocalPolicy`), or in actors."""
 
     def load_weights(self, state_dict: dict[str, Tensor], version: int) -> None:
         """Adopt a published version between two batches."""
+        ...
+
+    def differs(self, state_dict: dict[str, Tensor]) -> str | None:
+        """Name of a weight that is not as given; None if all of these are."""
         ...
 
 
@@ -165,8 +166,7 @@ class HeldPublisher:
         started = time.monotonic()
         sent = learner.weights()  # no copy: the policy makes one, and this learner waits
         policy.load_weights(sent, learner.version)
-        held = policy.model.state_dict()
-        for name, weight in sent.items():
-            if not torch.equal(held[name], weight.to(held[name].dtype).to(held[name].device)):
-                raise TrainingError(f"policy {policy.name!r} did not adopt the published {name}")
+        name = policy.differs(sent)
+        if name is not None:
+            raise TrainingError(f"policy {policy.name!r} did not adopt the published {name}")
         return Publication(learner.version, time.monotonic() - started)
