@@ -59,6 +59,18 @@ def test_a_study_may_grow(tmp_path: Path) -> None:
     assert first["seeds"] == [0, 1]
 
 
+def test_keys_that_an_earlier_version_did_not_know_are_no_change(tmp_path: Path) -> None:
+    out = tmp_path / "runs"
+    open_store(out, study(tmp_path))
+    kept = json.loads((out / "study.json").read_text())
+    del kept["now"]["models"]
+    (out / "study.json").write_text(json.dumps(kept))
+    open_store(out, study(tmp_path))
+    (out / "study.json").write_text(json.dumps({**kept, "now": {**kept["now"], "new": 1}}))
+    with pytest.raises(ResumeError, match="cannot read its study"):
+        open_store(out, study(tmp_path))
+
+
 def test_the_kept_study_is_whole(tmp_path: Path) -> None:
     """Cells that run read it, whatever becomes of the file."""
     declared = study(tmp_path)

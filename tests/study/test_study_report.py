@@ -19,7 +19,7 @@ from mars2.cli.study import power_plan
 from mars2.errors import UsageError
 from mars2.evaluation.outcomes import TreeOutcome
 from mars2.study.analysis import compared, family_size, plateau
-from mars2.study.page import build_report, write_study_report
+from mars2.study.page import build_report, markdown, write_study_report
 from mars2.study.record import _compact, joint_failure
 from mars2.study.results import Results
 from mars2.study.spec import Study
@@ -64,6 +64,12 @@ def test_every_file_is_the_same_bit_for_bit(found: dict[str, Any], tmp_path: Pat
     assert drawn == {
         f"{n}{c}" for n in ("learning", "search", "diversity") for c in ("", "-controls")
     }
+
+
+def test_the_committed_miniature_is_that_of_its_summary() -> None:
+    committed = Path(__file__).parents[2] / "studies" / "results" / "miniature"
+    found = markdown(build_report(read_summary(committed / "summary.json")), drawn=False)
+    assert found == (committed / "report.md").read_text(encoding="utf-8")
 
 
 def test_the_command_regenerates_from_the_committed_summary(

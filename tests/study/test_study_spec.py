@@ -8,7 +8,10 @@ import pytest
 from study_kit import SMALL, study
 
 from mars2.errors import ConfigError
+from mars2.lab.dial import directory_name
+from mars2.study import jobs
 from mars2.study.grid import Cell, Grid, make_grid, toml
+from mars2.study.jobs import jobs_of
 from mars2.study.metrics import LEVELS, parse_metric
 from mars2.study.spec import load_study
 
@@ -121,6 +124,55 @@ def test_a_model_that_is_not_there_is_told_with_its_arm(tmp_path: Path) -> None:
     assert set(found) == {"base", "tree", "team", "joined"}
     assert "micro:lynx: unknown model" in found["team"]
     assert "build it so" in found["team"]
+
+
+DIALED = SMALL.replace(
+    '[agents.lark]\nspec = "micro:lark"\n[agents.loom]\nspec = "micro:loom"\n',
+    """[models.one]
+member = "a1"
+overlap = 0.5
+[models.other]
+member = "double"
+overlap = 0.5
+[agents.lark]
+model = "one"
+[agents.loom]
+model = "other"
+""",
+)
+
+
+def test_models_are_made_once_and_before_those_who_need_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = grid_of(tmp_path, DIALED)
+    assert grid.missing == {}
+    team, tree = cell(grid, "team"), cell(grid, "tree", 1)
+    names = [job.name for job in jobs_of(grid, team)]
+    bases, models = names[:2], names[2:4]
+    assert all(name.startswith("models/base-loom") for name in bases)
+    assert names[4].startswith("team/0/train")
+    assert [job.name for job in jobs_of(grid, tree)][:4] == names[:4]
+    specs = [a.spec for a in team.runs()[0].config.agents]
+    assert specs == [f"micro:{grid.out / name}" for name in models]
+    assert "double" in specs[1]
+    made: list[str] = []
+    monkeypatch.setattr(jobs, "make", lambda out, recipe: made.append(directory_name(recipe)))
+    for job in jobs_of(grid, team)[:4]:
+        assert job.do(grid.out, lambda words: 1) == 0
+    assert [f"models/{name}" for name in made] == names[:4]
+    assert all(job.finished(grid.out) for job in jobs_of(grid, tree)[:4])
+
+
+def test_an_agent_is_of_a_spec_or_of_a_model(tmp_path: Path) -> None:
+    for old, new, said in (
+        ('model = "one"', 'model = "one"\nspec = "micro:lark"', "give either spec, or model"),
+        ('model = "one"', 'model = "none"', "there is no 'none'; there are one, other"),
+        ('member = "a1"', 'member = "a9"', "models.one.member"),
+    ):
+        with pytest.raises(ConfigError) as error:
+            study(tmp_path, DIALED, **{old: new})
+        assert said in str(error.value)
 
 
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("*.toml")), ids=lambda p: p.stem)

@@ -76,6 +76,7 @@ def costs(grid: Grid, cells: Sequence[Cell]) -> list[CellCost]:
         )
         whole = all(job.finished(grid.out) for job in jobs)
         state = "finished" if whole else "unfinished" if begun else "to run"
-        nodes, updates = sum(j.nodes for j in own), sum(j.updates for j in own)
+        nodes = sum(j.nodes for j in own if j.kind != "model")
+        updates = sum(j.updates for j in own)
         found.append(CellCost(cell, state, nodes, updates, left))
     return found

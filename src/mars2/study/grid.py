@@ -18,6 +18,7 @@ from mars2.agents.spec import parse_spec
 from mars2.config import RunConfig
 from mars2.config.presets import preset
 from mars2.errors import ConfigError, Mars2Error
+from mars2.study.models import PREFIX, made_agent
 from mars2.study.spec import Accounting, Study
 from mars2.training.rundir import safe_name
 
@@ -117,6 +118,10 @@ class Cell:
         """As people write it."""
         return f"{self.arm}/{self.seed}"
 
+    def agents(self) -> list[str]:
+        """Agents of all its teams, each once."""
+        return list(dict.fromkeys(agent for s in self.systems for agent in s.agents))
+
     def runs(self) -> list[TrainRun]:
         """Training runs, each once."""
         return list({r.name: r for s in self.systems for r in s.runs}.values())
@@ -150,14 +155,14 @@ def make_grid(study: Study, out: Path) -> Grid:
     cells = []
     for seed in study.seeds:
         for arm in study.arms:
-            cells.append(_cell(study, arm, seed, made))
+            cells.append(_cell(study, out, arm, seed, made))
     grid = Grid(study, out, cells, _missing(study))
     for cell in cells:  # when the stages of every run are known
         cell.searches = _searches(grid, cell)
     return grid
 
 
-def _cell(study: Study, arm: str, seed: int, made: dict[str, TrainRun]) -> Cell:
+def _cell(study: Study, out: Path, arm: str, seed: int, made: dict[str, TrainRun]) -> Cell:
     spec = study.arms[arm]
     cell = Cell(arm, seed)
     for team in spec.teams:
@@ -165,7 +170,7 @@ def _cell(study: Study, arm: str, seed: int, made: dict[str, TrainRun]) -> Cell:
         system = System("+".join(team), team)
         groups = {"together": [team], "alone": list(policies.values()), "none": []}[spec.train]
         for group in groups:
-            config = _training(study, arm, group, seed)
+            config = _training(study, out, arm, group, seed)
             # Runs with the same settings are one run, whatever arm asks for them.
             key = config.model_dump_json()
             name = f"{arm}/{seed}/train-{'+'.join(group)}"
@@ -178,9 +183,9 @@ def _cell(study: Study, arm: str, seed: int, made: dict[str, TrainRun]) -> Cell:
     return cell
 
 
-def _training(study: Study, arm: str, group: Sequence[str], seed: int) -> RunConfig:
+def _training(study: Study, out: Path, arm: str, group: Sequence[str], seed: int) -> RunConfig:
     """Settings of a training run but for how many steps it makes (`train.steps` stays 1)."""
-    agents = [study.agent(name) for name in group]
+    agents = [made_agent(study, out, name) for name in group]
     config = study.config(study.arms[arm].settings, agents=agents, seed=seed)
     where = f"arms.{arm}: "
     train = config.train
@@ -257,7 +262,8 @@ def _eval_config(
                 path = run.weights(grid.out, step, agent.policy or agent.spec)
                 weights[agent.name] = f"{backend}:{path}"
     agents = [
-        study.agent(name) | ({"spec": weights[name]} if weights else {}) for name in system.agents
+        made_agent(study, grid.out, name) | ({"spec": weights[name]} if weights else {})
+        for name in system.agents
     ]
     layers: list[dict[str, Any]] = []
     if evaluation is None:
@@ -292,6 +298,8 @@ def _missing(study: Study) -> dict[str, str]:
 def _available(text: str) -> None:
     """Raises a Mars2Error if a model is known not to be there; asks no network."""
     spec = parse_spec(text)
+    if text.startswith(PREFIX):
+        return  # the study makes it
     if spec.backend == "micro" and not (Path(spec.model).expanduser() / "config.json").is_file():
         from mars2.lab.specs import weights_dir
 

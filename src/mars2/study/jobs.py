@@ -8,6 +8,7 @@ record. A job that is finished has a marker, which also says what it cost.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -19,19 +20,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mars2.errors import Mars2Error, ResumeError
+from mars2.lab.dial import Recipe
 from mars2.study.grid import Cell, Grid, Search, TrainRun, toml
+from mars2.study.models import PREFIX, made_agent, make, recipes
 from mars2.study.record import make_record
 from mars2.training.rundir import write_atomic, write_json
 
-Kind = Literal["train", "eval", "reward-model", "record"]
+Kind = Literal["model", "train", "eval", "reward-model", "record"]
 Run = Callable[[Sequence[str]], int]
 """Runs a command of `mars2`; its exit code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`nodes`: programs it generates, `updates`: of all policies; `work` does it, given how to run
-    a command, and returns the exit code."""
+    """`nodes`: programs it generates (or, making a model, examples that it learns from), `updates`:
+    of all policies; `work` does it, given how to run a command, and returns the exit code."""
 
     name: str
     kind: Kind
@@ -65,15 +68,16 @@ class Job:
 
 def jobs_of(grid: Grid, cell: Cell) -> list[Job]:
     """Everything the cell needs, in order, what others need as well included."""
-    jobs: list[Job] = []
+    searches = sorted(cell.searches, key=lambda s: s.evaluation is not None)
+    uses_model = any(_uses_reward_model(s) for s in searches)
+    rewards = grid.study.reward_model if uses_model else None
+    jobs = _models(grid, [*cell.agents(), *(rewards.agents if rewards is not None else ())])
     for run in cell.runs():
         previous = 0
         for step in sorted(run.stages):
             jobs.append(_stage(grid, run, step, previous))
             previous = step
-    searches = sorted(cell.searches, key=lambda s: s.evaluation is not None)
-    uses_model = any(_uses_reward_model(s) for s in searches)
-    if uses_model and grid.study.reward_model is not None:
+    if rewards is not None:
         jobs += _reward_model(grid)
     jobs += [_search(grid, search) for search in searches]
     return [*jobs, _record(grid, cell)]
@@ -103,6 +107,22 @@ def _all_problems(source: str) -> int:
     from mars2.problems import load
 
     return len(load(source))
+
+
+def _models(grid: Grid, agents: Sequence[str]) -> list[Job]:
+    """Of the models that the study makes for these agents."""
+    specs = dict.fromkeys(grid.study.agent(name)["spec"] for name in agents)
+    names = [spec.removeprefix(PREFIX) for spec in specs if spec.startswith(PREFIX)]
+
+    def job(name: str, wanted: Recipe) -> Job:
+        def work(call: Run) -> int:
+            make(grid.out, wanted)
+            return 0
+
+        return Job(f"models/{name}", "model", wanted.steps * wanted.batch, 0, work)
+
+    found = recipes([grid.study.models[name] for name in names])
+    return [job(name, wanted) for name, wanted in found.items()]
 
 
 def _stage(grid: Grid, run: TrainRun, step: int, previous: int) -> Job:
@@ -167,7 +187,7 @@ def _search(grid: Grid, search: Search) -> Job:
 def _reward_model(grid: Grid) -> list[Job]:
     spec = grid.study.reward_model
     assert spec is not None
-    agents = [grid.study.agent(name) for name in spec.agents]
+    agents = [made_agent(grid.study, grid.out, name) for name in spec.agents]
     config = grid.study.config({"search": {"nodes": spec.nodes}}, agents=agents, seed=0)
     folder = grid.reward_model.parent
     data, trees = folder / "data.jsonl", folder / "trees"
@@ -201,8 +221,9 @@ def record_path(out: Path, cell: Cell) -> Path:
 
 def _record(grid: Grid, cell: Cell) -> Job:
     # Its name says what it is of: with another evaluation in the study it is made anew.
-    parts = sorted({s.evaluation or "" for s in cell.searches})
-    name = f"{cell.arm}/{cell.seed}/record{'-'.join(['', *filter(None, parts)])}"
+    parts = "\n".join(sorted(search.name for search in cell.searches))
+    digest = hashlib.sha256(parts.encode()).hexdigest()[:8]
+    name = f"{cell.arm}/{cell.seed}/record-{digest}"
 
     def work(call: Run) -> int:
         path = record_path(grid.out, cell)

@@ -43,6 +43,19 @@ class Nodes(Section):
         return self
 
 
+class DialModel(Section):
+    """A micro model that the study makes for itself: a member of the lab's overlap dial. Agents
+    name it by `model` instead of `spec`. docs/lab.md says what the numbers are."""
+
+    member: Literal["a1", "a2", "a3", "a4", "twin", "double"]
+    overlap: float = Field(ge=0, le=1)
+    bases: list[str] = Field(default=["loom"], min_length=1)
+    seed: int = 0
+    rate: float = Field(default=0.85, ge=0, le=1)
+    steps: int = Field(default=120, gt=0)
+    base_steps: int = Field(default=900, gt=0)
+
+
 class Arm(Section):
     """One way to have a team. `teams`: those that act together at test time, each a list of agents;
     an arm of several is their mean. `train`: "together" in one run; "alone", each policy in a run
@@ -126,6 +139,7 @@ class Study(Section):
     seeds: list[int] = Field(min_length=1)
     settings: dict[str, Any] = Field(default={})
     agents: dict[str, dict[str, Any]] = Field(min_length=1)
+    models: dict[str, DialModel] = Field(default={})
     builds: dict[str, str] = Field(default={})  # agent → the command that makes its model
     nodes: Nodes
     arms: dict[str, Arm] = Field(min_length=1)
@@ -179,6 +193,11 @@ class Study(Section):
                 )
         for agent in self.builds:
             _known("builds", agent, self.agents)
+        for agent, given in self.agents.items():
+            if ("model" in given) == ("spec" in given):
+                raise ValueError(f"agents.{agent}: give either spec, or model, one of [models]")
+            if "model" in given:
+                _known(f"agents.{agent}.model", given["model"], self.models)
         if self.reward_model is not None:
             for agent in self.reward_model.agents:
                 _known("reward_model.agents", agent, self.agents)
@@ -238,8 +257,11 @@ class Study(Section):
         return load_config(base=data)
 
     def agent(self, name: str) -> dict[str, Any]:
-        """An agent's settings, its policy named after it unless it shares one."""
+        """An agent's settings, its policy named after it unless it shares one. The spec of a model
+        that the study makes is "micro:@MODEL" (`mars2.study.models` knows the place)."""
         given = {"policy": name, **self.agents[name]}
+        if "model" in given:
+            given["spec"] = f"micro:@{given.pop('model')}"
         return AgentConfig.model_validate({"name": name, **given}).model_dump()
 
     def policies(self, team: list[str]) -> dict[str, list[str]]:

@@ -14,12 +14,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from mars2.errors import ResumeError
 from mars2.study.spec import Study, base_settings
 from mars2.training.rundir import write_json
 
 _PATIENCE_S = 10.0  # for processes of a killed call to end
-_WORDS = ("title", "question", "about")  # keys that decide nothing
+_WORDS = ("title", "question", "about", "builds")  # keys that decide nothing
 
 
 def described(study: Study) -> dict[str, Any]:
@@ -42,7 +44,8 @@ def open_store(out: Path, study: Study) -> None:
         write_json(path, {"first": now, "now": now})
         return
     kept = read_store(out)
-    changed = refused_changes(kept["now"], now)
+    # As this version reads it: keys that an earlier one did not know have their defaults.
+    changed = refused_changes(described(kept_study(out)), now)
     if changed:
         raise ResumeError(
             f"{out} holds results of another version of this study; results of both would be "
@@ -69,9 +72,12 @@ def kept_study(out: Path) -> Study:
     """The study as it was when its run began, whatever became of its file since.
 
     Raises:
-        ResumeError: no study in `out`.
+        ResumeError: no study in `out`, or one that this version cannot read.
     """
-    return Study.model_validate(read_store(out)["now"])
+    try:
+        return Study.model_validate(read_store(out)["now"])
+    except ValidationError as error:
+        raise ResumeError(f"{out}: this version of mars2 cannot read its study: {error}") from None
 
 
 def refused_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
@@ -86,7 +92,7 @@ def refused_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]
             changed += [f"seeds: {', '.join(map(str, lost))} removed"] if lost else []
         elif key == "comparisons":
             changed += _comparisons(before or [], after or [])
-        elif key in ("arms", "evaluations", "agents"):
+        elif key in ("arms", "evaluations", "agents", "models"):
             changed += [
                 line
                 for name, value in (before or {}).items()
