@@ -203,6 +203,9 @@ def test_a_full_learner_by_hand() -> None:
     assert adapters.publication == 4 * shape.matrices
     shared = learner_memory(shape, stream, reference=False, shards=4, **options)
     assert shared.moments == memory.moments / 4
+    head = 151936 * 4096  # and an embedding apart from it; a layer; all of them whole, in float32
+    assert shared.weights == memory.weights / 4 + 4 * (2 * shape.layer_matrices + 2 * head)
+    assert shared.gradients == memory.gradients / 4 + 4 * (shape.layer_matrices + head)
     assert shared.activations == memory.activations
 
 

@@ -19,7 +19,7 @@ from mars2.plan.hardware import device
 from mars2.plan.layout import Layout, load_layout, parse_hardware
 from mars2.plan.memory import Stream, whole_layers
 from mars2.plan.planning import make_plan
-from mars2.plan.policies import typical_stream
+from mars2.plan.policies import split, typical_stream
 from mars2.plan.shapes import shape_of
 from mars2.plan.sweep import simulate
 from mars2.plan.timing import (
@@ -52,6 +52,9 @@ def test_recipes_are_whole_and_fit(name: str) -> None:
     # What this version cannot run says so, at the top.
     header = path.read_text("utf-8").split("[[agents]]")[0]
     assert ("CANNOT RUN YET" in header) == (layout.engine == "sharded")
+    if layout.engine == "sharded":  # the settings ask for the learners that were planned
+        policies = len({a.policy for a in config.agents})
+        assert config.learner.shards == policies * split(layout, policies)[1]
     for mode in ("sync", "async"):
         out = simulate(config, layout, None, layout.count, mode, 2, trees=4, steps=1)
         assert out.nodes > 0
@@ -229,6 +232,11 @@ def test_descriptions_name_what_is_wrong(tmp_path: Path) -> None:
 def test_too_few_devices_for_servers_apart() -> None:
     with pytest.raises(ConfigError, match="at least 2"):
         make_plan(settings(), GPU.model_copy(update={"engine": "sharded"}))
+
+
+def test_one_process_has_no_shards() -> None:
+    with pytest.raises(ConfigError, match=r"learner.shards is 2.*one process.*learner.shards = 1"):
+        make_plan(settings(learner={"shards": 2}), GPU)
 
 
 def test_the_command() -> None:

@@ -27,7 +27,7 @@ from mars2.training.checkpoint import (
     restore_policy,
     save_checkpoint,
 )
-from mars2.training.forward import abilities, batches
+from mars2.training.forward import abilities, batches, output_logprobs
 from mars2.training.learner import Learner
 from mars2.training.learning import LearnerSetup
 from mars2.training.packing import pack, packed_batches
@@ -191,6 +191,17 @@ def test_a_loss_that_is_not_finite_on_one_rank_is_skipped_by_all(make) -> None:
     one.update(bad)
     one.update(good)
     same(one.weights(), two.weights(), **CLOSE)
+
+
+def test_log_probs_are_told_and_a_policy_elsewhere_gives_a_copy(make) -> None:
+    model, rows = tiny_llama(), samples(5)
+    setup = LearnerSetup("p", SETTINGS, ObjectiveConfig(kl_beta=0), 10)
+    away = SimpleNamespace(name="p", model="served", version=3, clone_model=lambda: model)
+    told = make(setup, away).score(rows)
+    with torch.no_grad():
+        for row, ours in zip(rows, told, strict=True):
+            want = output_logprobs(model, [row])[0].tolist()
+            assert ours == pytest.approx(want, abs=1e-5)
 
 
 def test_samples_that_are_refused_harm_nothing(make) -> None:

@@ -21,11 +21,11 @@ from mars2.plan.workload import Workload
 class Layout(Section):
     """Hardware and placement.
 
-    `engine` "process" is what this version runs: every policy's generating copy and learner on the
-    device that its agents name, all in one process. "sharded" describes what it does not run yet:
-    every policy has `count` / policies devices to itself, `generate_share` of them serving
-    (continuous batching, `tensor_parallel` devices a replica) and the others sharing one learner
-    (ZeRO-3 / FSDP).
+    `engine` "process": every policy's generating copy and learner on the device that its agents
+    name, all in one process. "sharded": every policy has `count` / policies devices to itself,
+    `generate_share` of them serving (continuous batching, `tensor_parallel` devices a replica) and
+    the others sharing one learner (FSDP2). Learners run so (docs/sharded.md); the servers are
+    not placed by this version.
     """
 
     device: Device

@@ -191,16 +191,21 @@ def learner_memory(
 
     Args:
         shards: devices that share weights, gradients and moments evenly (ZeRO-3, arXiv
-            1910.02054), with two whole layers gathered at a time; each has its own micro-batch.
+            1910.02054); each has its own micro-batch. Whole in float32 are two layers and, for a
+            pass, embedding and output layer, and the gradients of a layer and of the output layer
+            (`mars2.training.sharded_model`); that of the embedding comes when no layer's
+            activations are left.
     """
     count = shape.parameters
     trained = shape.lora(lora_rank, lora_targets) if lora_rank else count
     adapters = trained if lora_rank else 0
-    gathered = 2.0 * BYTES[precision] * max(shape.layer_matrices, shape.head) if shards > 1 else 0.0
+    ends = shape.head * (1 if shape.tied else 2)
+    gathered = 4.0 * (2 * shape.layer_matrices + ends) if shards > 1 else 0.0
+    whole = 4.0 * (shape.layer_matrices + shape.head) if shards > 1 else 0.0
     own = reference and not lora_rank
     return LearnerMemory(
         weights=4.0 * (count + adapters) / shards + gathered,
-        gradients=4.0 * trained / shards,
+        gradients=4.0 * trained / shards + whole,
         moments=8.0 * trained / shards,
         reference=4.0 * count / shards if own else 0.0,
         activations=activation_bytes(

@@ -1,7 +1,7 @@
 """From settings and hardware to a plan: who holds what, how long a step takes, what it costs.
 
 Two placements (`mars2.plan.layout`): everything of a device in one process, as this version runs,
-and servers apart from sharded learners, which it does not run yet.
+and servers apart from sharded learners, which are started by hand.
 """
 
 from __future__ import annotations
@@ -77,6 +77,12 @@ def make_plan(config: RunConfig, layout: Layout) -> Plan:
         raise ConfigError(
             f'engine = "sharded" with {len(local)} policies needs at least {2 * len(local)} '
             f"devices, one to serve and one to learn for each; there are {layout.count}"
+        )
+    if layout.engine == "process" and config.learner.shards > 1:
+        raise ConfigError(
+            f"learner.shards is {config.learner.shards}, but the placement is that of one process: "
+            'give --hardware a file with engine = "sharded" (docs/plan.md), or set '
+            "learner.shards = 1"
         )
     trees = config.train.trees_per_step * min(
         1 / layout.workload.informative, 1.0 + config.train.refill_rounds
@@ -222,8 +228,8 @@ def _assumptions(layout: Layout) -> list[str]:
     if layout.engine == "sharded":
         told.append(
             f"placement: {layout.generate_share:.0%} of each policy's devices serve, "
-            f"{layout.tensor_parallel} a replica, the others share its learner. This version "
-            "cannot run it: it has no servers of its own and no sharded learner"
+            f"{layout.tensor_parallel} a replica, the others share its learner (learner.shards). "
+            "This version does not place servers and learners on devices apart by itself"
         )
     else:
         told.append("placement: one process, as this version runs it")

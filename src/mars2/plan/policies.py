@@ -178,9 +178,9 @@ def train_seconds(
     passes = micro * (one + extra * forward)
     steps = set_.minibatches * optimizer_seconds(trained / shards, 1, device)
     talk = 0.0
-    if shards > 1:  # weights gathered twice, gradients scattered once, each micro-batch
+    if shards > 1:  # float32 weights gathered twice, gradients scattered once, each micro-batch
         link = device.link if shards <= device.node else device.network
-        talk = micro * (2 * 2.0 + 4.0) * shape.parameters * (shards - 1) / shards / link
+        talk = micro * 3 * 4.0 * shape.parameters * (shards - 1) / shards / link
     return passes + steps + talk
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mars2.config import LearnerConfig
 from mars2.errors import UsageError
@@ -66,9 +66,8 @@ def _execute(
 def _sharded_learner(
     ranks: Ranks, parts: dict[str, Part], setup: LearnerSetup, policy: TrainablePolicy
 ) -> Learning:
-    model: Any = getattr(policy, "model", None)
-    if model is None:  # its weights are elsewhere
-        model = policy.clone_model()
+    held = getattr(policy, "model", None)  # of a policy elsewhere there is no model here
+    model = held if isinstance(held, nn.Module) else policy.clone_model()
     skeleton = skeleton_of(model)
     if skeleton.device == "cuda" and launched() is None:
         found = torch.cuda.device_count()
@@ -125,6 +124,10 @@ class ShardedLearner:
     def weights(self) -> dict[str, Tensor]:
         """A copy of the whole weights in the host's memory, float32."""
         return self._call("weights")
+
+    def score(self, samples: Sequence[Sample]) -> list[list[float]]:
+        """Log-probs (nats) of the output tokens of each sample under the present weights."""
+        return self._call("score", list(samples))
 
     def save(self, path: Path) -> None:
         """Write a Hugging Face directory of `weights()`."""

@@ -134,6 +134,10 @@ class Part(Learner):
         everyone = {i: row for part in _exchange(mine) for i, row in part.items()}
         return [everyone[i].to(device) for i in range(len(samples))]
 
+    def score(self, samples: Sequence[Sample]) -> list[list[float]]:
+        """Log-probs (nats) of the output tokens of each sample under the present weights."""
+        return [row.tolist() for row in self._old_logprobs(samples)]
+
     def _backward(
         self, samples: Sequence[Sample], chosen: Sequence[int], old: Sequence[Tensor] | None
     ) -> tuple[float, float | None, ObjectiveSums]:
