@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -34,6 +33,12 @@ def memory(pid: int, field: str) -> float:
         if line.startswith(field):
             return int(line.split()[1]) * 1024 / MB
     raise ValueError(field)
+
+
+def cpu_seconds(pid: int) -> float:
+    """That a process has used, in user and system mode."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def reset_peak(pid: int) -> None:
@@ -91,14 +96,14 @@ def measure(model: str, shards: int, updates: int, tokens: int) -> dict[str, Any
         for pid in pids:
             reset_peak(pid)
         seconds = []
+        spent = sum(cpu_seconds(pid) for pid in pids)
         for _ in range(updates):
             started = time.monotonic()
             metrics = learner.update(rows)
             seconds.append(time.monotonic() - started)
+        spent = (sum(cpu_seconds(pid) for pid in pids) - spent) / updates
         held = [memory(pid, "VmRSS") for pid in pids]
         peak = [memory(pid, "VmHWM") for pid in pids]
-    # the children are waited for now, so that they count
-    spent = [resource.getrusage(w) for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     weights = sum(p.numel() for p in policy.model.parameters()) * 4 / MB
     return {
         "shards": shards,
@@ -108,7 +113,7 @@ def measure(model: str, shards: int, updates: int, tokens: int) -> dict[str, Any
         "held_mb": [m - b for m, b in zip(held, before, strict=True)],
         "peak_mb": [m - b for m, b in zip(peak, before, strict=True)],
         "update_s": min(seconds),
-        "cpu_s": sum(s.ru_utime + s.ru_stime for s in spent),
+        "cpu_s": spent,
         "loss": metrics.loss,
         "grad_norm": metrics.grad_norm,
     }
@@ -135,7 +140,7 @@ def main() -> None:
         print(json.dumps(rows, indent=2))
         return
     print(f"{given.model}: {rows[0]['weights_mb']:.0f} MB of float32 weights")
-    print("ranks  rank  made MB  peak of it  held MB  peak of an update  update s  CPU s")
+    print("ranks  rank  made MB  peak of it  held MB  peak of update  update s  CPU s of all ranks")
     for row in rows:
         for rank in range(row["shards"]):
             made, top, held, peak = (

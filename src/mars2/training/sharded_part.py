@@ -13,7 +13,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
@@ -122,21 +121,15 @@ class Part(Learner):
         groups = batches(samples, self.config.micro_batch_tokens, self.model, ranks)
         return deal(groups, [_length(s) for s in samples], ranks)[dist.get_rank()]
 
-    @torch.no_grad()
-    def _old_logprobs(self, samples: Sequence[Sample]) -> list[Tensor]:
+    def _rows(self, samples: Sequence[Sample]) -> list[Tensor]:
         mine: dict[int, Tensor] = {}
         for group in self._shares(samples):
-            with self._autocast():
-                batch = output_logprobs(self.model, [samples[i] for i in group] or [_NOBODY])
+            batch = output_logprobs(self.model, [samples[i] for i in group] or [_NOBODY])
             for i, row in zip(group, batch, strict=False):
                 mine[i] = row[: len(samples[i].token_ids)].cpu()
         device = next(self.model.parameters()).device
         everyone = {i: row for part in _exchange(mine) for i, row in part.items()}
         return [everyone[i].to(device) for i in range(len(samples))]
-
-    def score(self, samples: Sequence[Sample]) -> list[list[float]]:
-        """Log-probs (nats) of the output tokens of each sample under the present weights."""
-        return [row.tolist() for row in self._old_logprobs(samples)]
 
     def _backward(
         self, samples: Sequence[Sample], chosen: Sequence[int], old: Sequence[Tensor] | None
