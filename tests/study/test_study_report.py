@@ -105,6 +105,9 @@ def test_verdicts_are_those_of_the_declaration(found: dict[str, Any]) -> None:
     for row in rows.values():
         assert row.gap is not None
         assert row.adjusted >= row.gap["p"]
+    least = min(rows.values(), key=lambda row: row.gap["p"] if row.gap else 1)
+    assert least.gap is not None
+    assert least.adjusted == pytest.approx(min(1, 4 * least.gap["p"]))
     opposite = copy.deepcopy(found)
     opposite["study"]["comparisons"][0] |= {"a": "tree", "b": "team"}
     assert compared(Results(opposite))[0].verdict == "opposite"
@@ -140,6 +143,24 @@ def test_the_ceiling_is_the_mean_of_the_last_measurements(found: dict[str, Any])
     untrained = results.values("base", "ceiling", "in_all")
     assert untrained == results.values("base", "pass@1", "per_policy")
     assert len(results.along("team", "per_policy")) == 3
+
+
+def test_search_is_counted_at_every_budget(found: dict[str, Any]) -> None:
+    system = next(c for c in found["cells"] if (c["arm"], c["seed"]) == ("team", 0))["systems"][0]
+    system["ends"]["in_all"]["trees"]["rep"][:3] = [[2, [2, 4]], [0, []], None]
+    system["points"][4]["rates"] = {"lark": [0.5] * 12, "loom": [0.25] * 12}
+    results = Results(found)
+
+    def at(metric: str) -> list[float | None]:
+        values = results.values("team", f"rep.{metric}", "in_all")[0]
+        return [values.get(f"problem-{i}") for i in range(3)]
+
+    assert [at(f"any@{n}")[0] for n in (1, 2, 3, 4)] == [0, 1, 1, 1]
+    assert [at(f"mcts@{n}")[0] for n in (1, 2, 3, 4)] == [0, 1, 1, 0]
+    assert at("mcts@3") == [1, 0, None]
+    assert at("gain@3") == [0.625, -0.375, None]
+    # the other accounting's trees are its own
+    assert results.values("team", "rep.any@4", "per_policy")[0].keys() == set(results.problems)
 
 
 def test_a_plateau_is_what_surely_rises_no_more(declared: Study) -> None:
