@@ -1,6 +1,6 @@
 """What the overlap dial does before any training: overlap of errors, and what a team gains.
 
-    python studies/dial.py --out runs/dial [--overlaps 0 0.5 1] [--problems 60] [--nodes 60]
+    python studies/dial.py --out runs/dial [--problems 60] [--samples 16] [--nodes 60]
 
 Makes the agents (`mars2 lab dial`; those of an earlier call are kept), lets each attempt problems
 of lab:hard:heldout alone, then searches a tree a problem with each pair and with the first agent
@@ -29,6 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--overlaps", type=float, nargs="+", default=[0.0, 0.5, 1.0])
+    parser.add_argument("--trees", type=float, nargs="*", help="overlaps to search with [all]")
     parser.add_argument("--problems", type=int, default=60)
     parser.add_argument("--samples", type=int, default=16, help="attempts of each agent alone")
     parser.add_argument("--nodes", type=int, default=60, help="of a tree")
@@ -39,13 +40,13 @@ def main() -> None:
     teams: dict[float, dict[str, Path]] = {}
     for overlap in options.overlaps:
         agents = make_dial(2, overlap, seed=options.seed).agents
-        first, second = (make_model_of(recipe, models)[0] for recipe in agents.values())
+        first, second = (make_model_of(recipe, models, told)[0] for recipe in agents.values())
         teams[overlap] = {"a1": first, f"a2-{overlap:g}": second}
     everyone = {name: path for team in teams.values() for name, path in team.items()}
     alone = evaluate(options, "alone", everyone, options.samples, 1)
     trees = {"a1 alone": evaluate(options, "tree-a1", {"a1": everyone["a1"]}, 1, options.nodes)}
-    for overlap, team in teams.items():
-        run = evaluate(options, f"tree-{overlap:g}", team, 1, options.nodes)
+    for overlap in options.overlaps if options.trees is None else options.trees:
+        run = evaluate(options, f"tree-{overlap:g}", teams[overlap], 1, options.nodes)
         trees[f"overlap {overlap:g}"] = run
 
     found = suggest(members([alone]), nodes=8, seed=options.seed)
@@ -53,6 +54,10 @@ def main() -> None:
     table_of_agents(found)
     table_of_teams(found, teams)
     table_of_trees(trees, options.nodes)
+
+
+def told(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def evaluate(

@@ -83,7 +83,7 @@ def build_command(out: Path, seed: int, only: str | None, as_json: bool) -> None
 )
 @click.option("--twin", is_flag=True, help="Also a1 with another seed.")
 @click.option("--double", is_flag=True, help="Also a1 with twice the parameters.")
-@click.option("--steps", type=click.IntRange(min=1), default=120, show_default=True)
+@click.option("--steps", type=click.IntRange(min=1), default=60, show_default=True)
 @click.option("--base-steps", type=click.IntRange(min=1), default=900, show_default=True)
 @json_option
 def dial_command(

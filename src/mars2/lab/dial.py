@@ -56,7 +56,7 @@ class AgentRecipe:
     seed: int
     rate: float = 0.85
     second_look: float = 0.8
-    steps: int = 120
+    steps: int = 60
     batch: int = 32
     lr: float = 1e-3
 
@@ -97,7 +97,7 @@ def make_dial(
     rate: float = 0.85,
     twin: bool = False,
     double: bool = False,
-    steps: int = 120,
+    steps: int = 60,
     base_steps: int = 900,
     batch: int = 32,
 ) -> Dial:
