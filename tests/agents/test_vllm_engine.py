@@ -38,7 +38,9 @@ def make(path: Path, *, tied: bool, **settings: Any) -> VllmPolicy:
     from vllm_models import write_model
 
     write_model(path, tied=tied)
-    options = VllmConfig(kv_cache_mb=64, args=["--enforce-eager"], **settings)
+    # Few tokens a pass, so that prompts are read in several parts.
+    args = ["--enforce-eager", "--max-num-batched-tokens", "64"]
+    options = VllmConfig(kv_cache_mb=64, args=args, **settings)
     return load_vllm("tiny", str(path), None, settings=options, max_batch=16)
 
 

@@ -3,6 +3,9 @@
 vLLM's `reload_weights` loads a checkpoint in place but leaves out what is derived from a weight
 that two layers share: with tied embeddings no tensor of the checkpoint names the output head, so
 the head is not processed again, and on the CPU it computes with a packed copy of the old weights.
+
+And when a prompt is read in several parts, vLLM turns a seeded request's generator back by the draw
+that came of the unfinished prompt, which torch's generators for the CPU cannot do: the engine ends.
 This file imports nothing of mars2, which need not be installed beside vLLM.
 """
 
@@ -11,6 +14,28 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+
+
+class CpuGenerator(torch.Generator):
+    """A generator that can be turned back while nothing that it drew is in use: to its seed."""
+
+    def get_offset(self) -> int:
+        """vLLM asks for this and sets it 4 lower."""
+        return 4
+
+    def set_offset(self, offset: int) -> None:
+        """Begin again."""
+        self.manual_seed(self.initial_seed())
+
+
+def _on_cpu() -> bool:
+    from vllm.platforms import current_platform
+
+    return bool(current_platform.is_cpu())
+
+
+if _on_cpu():
+    torch.Generator = CpuGenerator  # type: ignore[misc]
 
 
 class Worker:
