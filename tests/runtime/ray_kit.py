@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 CONFIG = """
@@ -57,7 +58,13 @@ def start(config: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     resume = ["--resume"] if (out / "config.json").exists() else ["--config", str(config)]
     command = [sys.executable, "-m", "mars2.cli.main", "train", "--out", str(out), "--json"]
     with open(out.with_suffix(".log"), "ab") as log, open(out.with_suffix(".json"), "wb") as data:
-        return subprocess.Popen([*command, *resume, *more], stdout=data, stderr=log)
+        return subprocess.Popen(
+            [*command, *resume, *more],
+            stdout=data,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # & ignores it
+        )
 
 
 # --------------------------------------------------------------------------- processes

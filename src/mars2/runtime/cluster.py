@@ -10,7 +10,9 @@ from __future__ import annotations
 import logging
 import math
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -187,7 +189,12 @@ def cluster(config: RunConfig, say: Callable[[str], None]) -> Iterator[Cluster]:
 
 
 def _init(**where: Any) -> None:
-    ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **where)
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, configure_logging=True, **where)
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # Ray put its own there, which just exits
 
 
 def _reach(address: str) -> None:
