@@ -52,7 +52,7 @@ class DialModel(Section):
     bases: list[str] = Field(default=["loom"], min_length=1)
     seed: int = 0
     rate: float = Field(default=0.85, ge=0, le=1)
-    steps: int = Field(default=120, gt=0)
+    steps: int = Field(default=60, gt=0)
     base_steps: int = Field(default=900, gt=0)
 
 
