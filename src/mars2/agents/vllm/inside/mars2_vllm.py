@@ -23,9 +23,9 @@ class CpuGenerator(torch.Generator):
         """vLLM asks for this and sets it 4 lower."""
         return 4
 
-    def set_offset(self, offset: int) -> None:
+    def set_offset(self, offset: int) -> torch.Generator:
         """Begin again."""
-        self.manual_seed(self.initial_seed())
+        return self.manual_seed(self.initial_seed())
 
 
 def _on_cpu() -> bool:
