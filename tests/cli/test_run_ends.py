@@ -84,15 +84,26 @@ def ignore_ctrl_c() -> None:
 def test_a_run_that_is_told_to_end_leaves_nothing_running(
     tmp_path: Path, sent: signal.Signals, before: object
 ) -> None:
+    end_a_run(tmp_path, sent, before)
+
+
+@pytest.mark.slow
+def test_a_run_on_ray_ends_as_cleanly(tmp_path: Path) -> None:
+    """Ray has a handler of its own, which ends the driver where it stands."""
+    pytest.importorskip("ray", reason="needs mars2[ray]")
+    end_a_run(tmp_path, signal.SIGTERM, None, "--runtime", "ray")
+
+
+def end_a_run(tmp_path: Path, sent: signal.Signals, before: object, *options: object) -> None:
     settings, run = tmp_path / "settings.toml", tmp_path / "run"
     settings.write_text(SETTINGS.format(steps=1000))
-    process = start("train", "--config", settings, "--out", run, preexec_fn=before)
+    process = start("train", "--config", settings, "--out", run, *options, preexec_fn=before)
     wait_for(run / "metrics.jsonl", 1, process)
     below = descendants(process.pid)
     assert below, "the verifier has processes of its own"
     process.send_signal(sent)
     _, err = process.communicate()
-    while sent is signal.SIGKILL and any(map(alive, below)):
+    while (options or sent is signal.SIGKILL) and any(map(alive, below)):
         time.sleep(0.02)  # they end by themselves; one that does not is the test runner's to end
     assert not any(map(alive, below))
     if sent is signal.SIGKILL:
