@@ -141,7 +141,7 @@ async def main(options: argparse.Namespace) -> dict[str, Any]:
     prompts = [build_prompt(p, style="chat") for p in problems]
     sampling = Sampling(temperature=0.7, max_tokens=options.tokens)
     settings = VllmConfig(kv_cache_mb=1024, max_model_len=2048, args=options.vllm_arg)
-    local = load_hf("hf", options.model, dtype=options.dtype)
+    local = load_hf("hf", options.model, dtype=options.dtype, max_batch=options.max_batch)
     served = load_vllm("vllm", options.model, None, settings=settings, dtype=options.dtype)
     sides: dict[str, tuple[Any, Any]] = {
         "generate": (local, plain),
@@ -168,7 +168,8 @@ async def main(options: argparse.Namespace) -> dict[str, Any]:
                 {"side": name, "requests": count, "per_s": wall, "per_cpu_s": cpu}
             )
         for name in ("hf", "vllm"):
-            report[f"search {name}"] = await search(sides[name][0], sampling, options.trees)
+            longer = Sampling(temperature=0.7, max_tokens=options.search_tokens)
+            report[f"search {name}"] = await search(sides[name][0], longer, options.trees)
         report["agreement"] = agreement_of(served)
     finally:
         await asyncio.gather(local.aclose(), served.aclose())
@@ -193,7 +194,7 @@ def show(report: dict[str, Any]) -> None:
     rows = {(r["side"], r["requests"]): r for r in report["rows"]}
     print("\n| requests | " + " | ".join(f"{c} ({u})" for u in ("tokens/s", "tokens/CPU s")
           for c in ("generate", "hf", "vllm")) + " |\n" + "| --- " * 7 + "|")  # fmt: skip
-    for count in CONCURRENCY:
+    for count in CONCURRENCY if rows else ():
         cells = [
             f"{rows[side, count][unit]:.1f}"
             for unit in ("per_s", "per_cpu_s")
@@ -211,8 +212,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--model", default="smollm2")
     parser.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float32"])
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0: the searches alone")
     parser.add_argument("--tokens", type=int, default=32)
+    parser.add_argument("--max-batch", type=int, default=64, help="of hf")
+    parser.add_argument("--search-tokens", type=int, default=96)
     parser.add_argument("--trees", type=int, default=8)
     parser.add_argument("--vllm-arg", action="append", default=[])
     parser.add_argument("--json", type=Path)

@@ -24,7 +24,7 @@ from mars2.training.sample import Sample
 from mars2.types import Generation
 
 Accept = Callable[[Sequence[Generation]], None]
-TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05}
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.1}
 """Mean difference in nats by the engine's dtype. docs/vllm.md has what was measured."""
 
 
