@@ -10,8 +10,15 @@ from mars2.agents.roles import ROLES
 from mars2.agents.scripted import NAMED, ScriptedPolicy, load_scripted
 from mars2.agents.spec import BACKENDS, Spec, parse_agent, parse_spec
 from mars2.agents.team import build_team
-from mars2.config import AgentConfig
-from mars2.errors import AgentSpecError, CapabilityError, GenerationError, UsageError
+from mars2.agents.vllm.server import Server
+from mars2.config import AgentConfig, VllmConfig, load_config
+from mars2.errors import (
+    AgentSpecError,
+    CapabilityError,
+    ConfigError,
+    GenerationError,
+    UsageError,
+)
 from mars2.prompts import extract_code
 from mars2.types import Generation, Message, Sampling
 
@@ -243,3 +250,38 @@ async def test_a_script_file(tmp_path):
         load_scripted("s", str(tmp_path / "none.py"))
     with pytest.raises(AgentSpecError, match=r"unknown name.*echo"):
         load_scripted("s", "nope")
+
+
+def test_gpus_of_vllm_servers_are_for_policies_that_have_one() -> None:
+    agents = [AgentConfig(name="a", spec="scripted:echo", policy="echo")]
+    settings = VllmConfig(devices={"echo": [0, 1]})
+    with pytest.raises(AgentSpecError, match=r"vllm.devices names 'echo'.*policies are none"):
+        build_team(agents, vllm=settings)
+
+
+@pytest.mark.parametrize(
+    ("devices", "said"),
+    [
+        ({"a": [0, 1], "b": [1]}, "GPU 1 is given to 'a' and to 'b'"),
+        ({"a": [2, 2]}, "GPU 2 is given to 'a' twice"),
+        ({"a": []}, "vllm.devices.a"),
+        ({"a": [-1]}, "vllm.devices.a.0"),
+    ],
+)
+def test_gpus_of_vllm_servers_are_apart(devices: dict[str, list[int]], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_config(base={"vllm": {"devices": devices}})
+
+
+def test_a_vllm_server_sees_its_gpus_and_spreads_over_them() -> None:
+    server = Server("python", "m", "t", "bfloat16", 8, VllmConfig(), [4, 5])
+    try:
+        assert server.environment()["CUDA_VISIBLE_DEVICES"] == "4,5"
+        command = list(server.command("m"))
+        assert command[command.index("--tensor-parallel-size") + 1] == "2"
+    finally:
+        server.stop()
+    server = Server("python", "m", "t", "bfloat16", 8, VllmConfig())
+    server.stop()
+    assert "CUDA_VISIBLE_DEVICES" not in server.environment()
+    assert "--tensor-parallel-size" not in server.command("m")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from mars2.agents.spec import parse_spec
 from mars2.cli import plan as cli
 from mars2.cli.main import cli as mars2
 from mars2.config import RunConfig, load_config
@@ -49,12 +50,22 @@ def test_recipes_are_whole_and_fit(name: str) -> None:
     assert not plan.misfits
     assert config.agents
     assert load(config.problems.train, limit=1)
-    # What this version cannot run says so, at the top.
+    # What nobody ran says so, at the top.
     header = path.read_text("utf-8").split("[[agents]]")[0]
-    assert ("CANNOT RUN YET" in header) == (layout.engine == "sharded")
-    if layout.engine == "sharded":  # the settings ask for the learners that were planned
-        policies = len({a.policy for a in config.agents})
-        assert config.learner.shards == policies * split(layout, policies)[1]
+    assert ("NOT RUN ON GPUS" in header) == (layout.engine == "sharded")
+    if layout.engine == "sharded":  # the settings ask for what was planned
+        policies = {a.policy for a in config.agents}
+        serving, learning = split(layout, len(policies))
+        assert config.learner.shards == len(policies) * learning
+        assert all(parse_spec(a.spec).backend == "vllm" for a in config.agents)
+        assert layout.tensor_parallel == serving
+        if config.vllm.devices:
+            assert {p: len(of) for p, of in config.vllm.devices.items()} == dict.fromkeys(
+                policies, serving
+            )
+        else:  # servers of other machines, told how to be started
+            assert all(parse_spec(a.spec).url for a in config.agents)
+            assert f"--tensor-parallel-size {serving}" in header
     for mode in ("sync", "async"):
         out = simulate(config, layout, None, layout.count, mode, 2, trees=4, steps=1)
         assert out.nodes > 0
@@ -237,6 +248,16 @@ def test_too_few_devices_for_servers_apart() -> None:
 def test_one_process_has_no_shards() -> None:
     with pytest.raises(ConfigError, match=r"learner.shards is 2.*one process.*learner.shards = 1"):
         make_plan(settings(learner={"shards": 2}), GPU)
+
+
+def test_one_process_has_no_servers() -> None:
+    agent = {"name": "a", "spec": "vllm:Qwen/Qwen3-8B", "policy": "a", "dtype": "bfloat16"}
+    config = load_config(base={"agents": [agent]})
+    with pytest.raises(ConfigError, match=r"'a' has a vLLM server.*one process"):
+        make_plan(config, GPU)
+    apart = GPU.model_copy(update={"engine": "sharded", "count": 4})
+    served, local = (make_plan(c, apart) for c in (config, settings()))
+    assert [p.needs for p in served.parts] == [p.needs for p in local.parts]
 
 
 def test_the_command() -> None:

@@ -23,6 +23,10 @@ def test_the_runtime_is_free_on_resume_and_not_in_the_digest() -> None:
     assert local.digest() == ray.digest()
     assert changed_keys(local, ray) == ["runtime.kind: 'local' -> 'ray'"]
     assert changed_keys(local, ray, but=free_on_resume(local)) == []
+    # what is free is free whole
+    other = load_config(base={"vllm": {"args": ["--x"], "devices": {"p": [0]}}})
+    assert changed_keys(RunConfig(), other) != []
+    assert changed_keys(RunConfig(), other, but=free_on_resume(other)) == []
 
 
 def test_unknown_keys_of_the_section_are_refused_by_name() -> None:

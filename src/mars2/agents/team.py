@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mars2.agents.base import Agent, Policy
@@ -75,6 +75,8 @@ def build_team(
                 )
     if train:
         _check_learning(agents)
+    if vllm is not None:
+        _check_devices(vllm, owners)
     made = make or (lambda name, config: make_policy(name, config, vllm))
     policies = {name: made(name, config) for name, config in owners.items()}
     _share_cores(policies.values())
@@ -82,6 +84,18 @@ def build_team(
         agents={c.name: Agent(c.name, policies[c.policy or c.spec], roles[c.name]) for c in agents},
         policies=policies,
     )
+
+
+def _check_devices(vllm: VllmConfig, owners: Mapping[str, AgentConfig]) -> None:
+    """Raises AgentSpecError for `vllm.devices` of a policy that has no server of ours."""
+    for name in vllm.devices:
+        spec = parse_spec(owners[name].spec) if name in owners else None
+        if spec is None or spec.backend != "vllm" or spec.url:
+            served = [n for n, c in owners.items() if c.spec.startswith("vllm:")]
+            raise AgentSpecError(
+                f"vllm.devices names {name!r}, which is no policy whose vLLM server is started "
+                f"here; vllm: policies are {', '.join(map(repr, served)) or 'none'}"
+            )
 
 
 def _check_learning(agents: Sequence[AgentConfig]) -> None:

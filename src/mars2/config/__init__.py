@@ -331,17 +331,17 @@ def changed_keys(old: RunConfig, new: RunConfig, but: Sequence[str] = ()) -> lis
     """Dotted names of settings that differ, with both values, for resume messages.
 
     Args:
-        but: names that are left out.
+        but: names that are left out, with what is in them.
     """
     flat_old, flat_new = (
         _flatten(old.model_dump(mode="json")),
         _flatten(new.model_dump(mode="json")),
     )
-    keys = sorted(flat_old.keys() | flat_new.keys())
+    left_out = tuple(f"{name}." for name in but)
     return [
         f"{k}: {flat_old.get(k)!r} -> {flat_new.get(k)!r}"
-        for k in keys
-        if k not in but and flat_old.get(k) != flat_new.get(k)
+        for k in sorted(flat_old.keys() | flat_new.keys())
+        if not f"{k}.".startswith(left_out) and flat_old.get(k) != flat_new.get(k)
     ]
 
 

@@ -1,7 +1,7 @@
 """On what a run would run: the description that `mars2 plan` reads beside the settings.
 
-The settings of a run say nothing of GPUs but each agent's `device`. What a plan needs besides is
-in a file of its own, so that no setting of a run promises what this version does not do.
+The settings of a run say little of the machines it is for. What a plan needs besides is in a file
+of its own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ class Layout(Section):
     `engine` "process": every policy's generating copy and learner on the device that its agents
     name, all in one process. "sharded": every policy has `count` / policies devices to itself,
     `generate_share` of them serving (continuous batching, `tensor_parallel` devices a replica) and
-    the others sharing one learner (FSDP2). Learners run so (docs/sharded.md); the servers are
-    not placed by this version.
+    the others sharing one learner (FSDP2): `vllm:` policies with `vllm.devices`, and
+    `learner.shards`. With several policies the learners of a run share all devices that learn,
+    which takes as much memory of each and time in all.
     """
 
     device: Device

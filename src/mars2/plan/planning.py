@@ -14,6 +14,7 @@ from mars2.errors import ConfigError
 from mars2.plan.layout import Layout
 from mars2.plan.memory import LearnerMemory
 from mars2.plan.policies import PolicyPlan, policy_plan, split
+from mars2.plan.shapes import LOCAL
 from mars2.training.limits import CARES
 
 
@@ -70,13 +71,21 @@ def make_plan(config: RunConfig, layout: Layout) -> Plan:
     groups: dict[str, list[AgentConfig]] = {}
     for agent in config.agents:
         groups.setdefault(agent.policy or agent.spec, []).append(agent)
-    local = {n: a for n, a in groups.items() if parse_spec(a[0].spec).backend in ("hf", "micro")}
+    local = {n: a for n, a in groups.items() if parse_spec(a[0].spec).backend in LOCAL}
     if not local:
-        raise ConfigError("no hf: or micro: agents: with endpoints alone there is nothing to plan")
+        raise ConfigError(
+            "no hf:, vllm: or micro: agents: with endpoints alone there is nothing to plan"
+        )
     if layout.engine == "sharded" and layout.count < 2 * len(local):
         raise ConfigError(
             f'engine = "sharded" with {len(local)} policies needs at least {2 * len(local)} '
             f"devices, one to serve and one to learn for each; there are {layout.count}"
+        )
+    served = [n for n, a in local.items() if parse_spec(a[0].spec).backend == "vllm"]
+    if layout.engine == "process" and served:
+        raise ConfigError(
+            f"the policy {served[0]!r} has a vLLM server, but the placement is that of one "
+            'process: give --hardware a file with engine = "sharded" (docs/plan.md)'
         )
     if layout.engine == "process" and config.learner.shards > 1:
         raise ConfigError(
@@ -228,8 +237,8 @@ def _assumptions(layout: Layout) -> list[str]:
     if layout.engine == "sharded":
         told.append(
             f"placement: {layout.generate_share:.0%} of each policy's devices serve, "
-            f"{layout.tensor_parallel} a replica, the others share its learner (learner.shards). "
-            "This version does not place servers and learners on devices apart by itself"
+            f"{layout.tensor_parallel} a replica, the others share its learner; "
+            "vllm.devices and learner.shards make it so (docs/vllm.md, docs/sharded.md)"
         )
     else:
         told.append("placement: one process, as this version runs it")

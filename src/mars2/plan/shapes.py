@@ -17,6 +17,8 @@ from typing import Any
 from mars2.agents.spec import parse_spec
 from mars2.errors import ConfigError
 
+LOCAL = ("hf", "micro", "vllm")  # back ends whose weights take devices of the run
+
 # What differs between the decoders that are known: biases of the (query, key, value), output and
 # feed-forward layers, norms of a layer, norms of queries and keys, a gated feed-forward layer.
 _KINDS: dict[str, dict[str, Any]] = {
@@ -124,14 +126,14 @@ def table() -> dict[str, dict[str, Any]]:
 
 
 def shape_of(spec: str) -> Shape:
-    """Of an agent's `hf:` or `micro:` spec: its directory's config.json, or the table.
+    """Of an agent's `hf:`, `vllm:` or `micro:` spec: its directory's config.json, or the table.
 
     Raises:
         ConfigError: neither has it, or its architecture is not one that is known here; says which
             are.
     """
     parsed = parse_spec(spec)
-    if parsed.backend not in ("hf", "micro"):
+    if parsed.backend not in LOCAL:
         raise ConfigError(f"{spec}: its weights are elsewhere, so there is nothing to plan for")
     path = Path(parsed.model).expanduser()
     if parsed.backend == "micro" and not path.is_dir():

@@ -57,7 +57,9 @@ def load_vllm(
     codec = Codec(name, tokenizer, "chat", eos_ids(generation, config, tokenizer), limit)
     server = None
     if python is not None:
-        server = Server(python, _MODEL, source, dtype, max_batch, settings)
+        server = Server(
+            python, _MODEL, source, dtype, max_batch, settings, settings.devices.get(name, ())
+        )
         client = Client(socket=server.socket)
         outbox = server.directory
     else:

@@ -58,6 +58,7 @@ class Server:
         tokenizer: directory or hub id of the tokenizer.
         dtype: of weights and activations.
         max_batch: most requests answered together; vLLM takes new ones in between.
+        devices: GPUs of this machine over which the model is spread; none: one that we see.
     """
 
     python: str
@@ -66,6 +67,7 @@ class Server:
     dtype: str
     max_batch: int
     settings: VllmConfig
+    devices: Sequence[int] = ()
     directory: Path = field(init=False)
     _process: subprocess.Popen[bytes] | None = None
 
@@ -97,18 +99,12 @@ class Server:
         self.stop(keep=True)
         self.directory.mkdir(mode=0o700, exist_ok=True)
         self.socket.unlink(missing_ok=True)
-        environment = os.environ | {
-            "PYTHONPATH": str(INSIDE),
-            "VLLM_SERVER_DEV_MODE": "1",  # pause, weights, cache
-            "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
-            "VLLM_NO_USAGE_STATS": "1",
-        }
         watch = [sys.executable, "-I", str(INSIDE / "mars2_watch.py"), str(self.directory)]
         self._process = subprocess.Popen(
             [*watch, self.python, *self.command(model)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            env=environment,
+            env=os.environ | self.environment(),
         )
         _log.info("starting vLLM for %s (log: %s)", self.name, self.directory / "log")
         until = time.monotonic() + self.settings.start_timeout_s
@@ -124,6 +120,18 @@ class Server:
                 )
             time.sleep(0.2)
 
+    def environment(self) -> dict[str, str]:
+        """What its process has in its environment besides ours."""
+        own = {
+            "PYTHONPATH": str(INSIDE),
+            "VLLM_SERVER_DEV_MODE": "1",  # pause, weights, cache
+            "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+        }
+        if self.devices:
+            own["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, self.devices))
+        return own
+
     def command(self, model: str) -> Sequence[str]:
         """The arguments of vLLM's Python. Settings of the user come last and win."""
         settings = self.settings
@@ -135,6 +143,8 @@ class Server:
         command += ["--logprobs-mode", "processed_logprobs", "--enable-prefix-caching"]
         command += ["--enable-scale-out"]  # token ids in, token ids out
         command += ["--worker-extension-cls", "mars2_vllm.Worker"]
+        if len(self.devices) > 1:
+            command += ["--tensor-parallel-size", str(len(self.devices))]
         if settings.max_model_len is not None:
             command += ["--max-model-len", str(settings.max_model_len)]
         if settings.kv_cache_mb is not None:
