@@ -12,11 +12,12 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "src" / "mars2"
 
 # Part → the parts it may import at any level (its own part and the base are always allowed).
-BASE = {"types", "config", "errors", "packed", "telemetry"}
+BASE = {"types", "config", "errors", "packed", "syntax", "telemetry"}
 ALLOWED: dict[str, set[str]] = {
     "types": set(),
     "packed": set(),
     "errors": set(),
+    "syntax": set(),
     "config": set(),
     "telemetry": set(),
     "problems": {"lab"},  # lab families are a problem source, imported when asked for

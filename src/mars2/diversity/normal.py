@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from mars2 import syntax
 
 MAX_CHARACTERS = 200_000
 """Longer programs are not parsed."""
@@ -42,10 +43,8 @@ def parse(code: str) -> ast.Module | Why:
     if len(code) > MAX_CHARACTERS:
         return "too_large"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return syntax.parse(code)
+    except syntax.NOT_PYTHON:
         return "syntax"
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from mars2.inference.stdin_inputs import change_text
 from mars2.inference.values import Values
+from mars2.syntax import NOT_PYTHON, parse
 from mars2.types import AssertionTest, FunctionalTest, Problem, StdinTest, TestCase
 
 _TRIES = 20  # changes for each input wanted: many give one that is there already
@@ -55,8 +56,8 @@ def generate_inputs(problem: Problem, count: int, *, seed: int = 0) -> list[Test
 def calls_in(program: str, entry_point: str) -> list[list[Any]]:
     """Arguments of the calls in a test program that have positional literal arguments only."""
     try:
-        tree = ast.parse(program)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = parse(program)
+    except NOT_PYTHON:
         return []
     found = []
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and not node.keywords]

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from mars2.errors import ConfigError
 from mars2.inference.agreement import Group, group_by_behaviour
 from mars2.rewards.base import RewardModel
+from mars2.syntax import NOT_PYTHON, parse
 from mars2.types import Node, Problem
 from mars2.verifier import AnyVerifier
 
@@ -126,6 +127,6 @@ def shape(code: str) -> str:
     The program itself if it is no Python.
     """
     try:
-        return ast.dump(ast.parse(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.dump(parse(code))
+    except NOT_PYTHON:
         return code

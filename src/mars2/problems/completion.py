@@ -10,6 +10,7 @@ import ast
 import textwrap
 import warnings
 
+from mars2.syntax import NOT_PYTHON, parse
 from mars2.types import Problem
 
 _IMPORT = (ast.Import, ast.ImportFrom)
@@ -21,15 +22,13 @@ def compiles(code: str) -> bool:
         warnings.simplefilter("ignore")
         try:
             compile(code, "program", "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except NOT_PYTHON:
             return False
     return True
 
 
 def _statements(code: str) -> list[ast.stmt]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return ast.parse(code).body
+    return parse(code).body
 
 
 def _imports(starter: str) -> list[str]:

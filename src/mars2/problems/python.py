@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-import warnings
 
 from mars2.problems.fields import Fields
+from mars2.syntax import NOT_PYTHON, parse
 
 
 def parsed(fields: Fields, name: str, at: str = "", text: str | None = None) -> ast.Module:
@@ -16,10 +16,8 @@ def parsed(fields: Fields, name: str, at: str = "", text: str | None = None) -> 
     if text is None:
         text = fields.text(name)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
+        return parse(text)
     except SyntaxError as error:
         fields.fail(f"{name}{at}", f"is not Python: {error.msg} (line {error.lineno})")
-    except (ValueError, RecursionError, MemoryError) as error:
+    except NOT_PYTHON as error:
         fields.fail(f"{name}{at}", f"is not Python: {str(error) or type(error).__name__}")

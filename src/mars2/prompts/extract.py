@@ -9,9 +9,9 @@ import ast
 import builtins
 import re
 import textwrap
-import warnings
 
 from mars2.problems import complete_code
+from mars2.syntax import NOT_PYTHON, parse
 from mars2.types import Problem
 
 _FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<ticks>`{3,}|~{3,})[ \t]*(?P<info>[^`]*)$")
@@ -142,10 +142,8 @@ def _looks_like_code(text: str) -> bool:
 
 def _parse(source: str) -> ast.Module | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes are the answer's business
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return parse(source)
+    except NOT_PYTHON:
         return None
 
 
