@@ -1,7 +1,7 @@
 """Small runs under Ray as processes of their own, the processes of each, and what they wrote.
 
-Every request is computed alone, so that a run is the same to the last bit under any runtime, also
-after kills: what differs is a mistake.
+Every request is computed alone and in one thread, so that a run is the same to the last bit under
+any runtime, also after kills: what differs is a mistake.
 """
 
 from __future__ import annotations
@@ -63,6 +63,7 @@ def start(config: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
             stdout=data,
             stderr=log,
             start_new_session=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},  # as Ray tells its actors
             preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # & ignores it
         )
 

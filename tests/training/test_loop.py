@@ -97,6 +97,23 @@ async def test_policies_update_in_their_own_time_and_every_sample_is_accounted_f
     assert accounted(out) == Counter(expected)
 
 
+async def test_a_policy_learns_in_one_thread(tmp_path, monkeypatch):
+    """Each thread has a heap, and keeps in it what an update took."""
+    threads: dict[str, set[tuple[int, str]]] = {}
+    update = Learner.update
+
+    def seen(self, samples):
+        thread = threading.current_thread()
+        threads.setdefault(self.policy, set()).add((thread.ident, thread.name))
+        return update(self, samples)
+
+    monkeypatch.setattr(Learner, "update", seen)
+    await run(tmp_path / "run", free())
+    for name in ("llama", "neox"):
+        ((_, called),) = threads[name]
+        assert called.startswith(f"learner of {name}")
+
+
 @pytest.mark.parametrize("node", [40, pytest.param(60, marks=pytest.mark.slow)])
 async def test_killed_and_resumed_loses_no_node_and_uses_none_twice(tmp_path, node):
     out = tmp_path / "run"

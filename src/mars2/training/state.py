@@ -7,12 +7,14 @@ writing with the weights it published last, and the others go on learning.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from mars2 import telemetry
 from mars2.agents.base import Agent
@@ -28,6 +30,8 @@ from mars2.training.sample import Sample
 from mars2.training.step_metrics import PolicyStep
 
 MAX_FAILURES = 3  # updates in a row without a finite step before a policy is halted
+
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -146,6 +150,7 @@ class PolicyRunner:
         self._halted = halted
         self._failed = failed
         self._task: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"learner of {name}")
         self._reset()
 
     def _reset(self) -> None:
@@ -190,6 +195,7 @@ class PolicyRunner:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        self._thread.shutdown(wait=False)
 
     async def turn(self) -> None:
         """Learn from every batch that waits."""
@@ -224,11 +230,11 @@ class PolicyRunner:
             learning = telemetry.span("update", policy=self.name, update=number)
             with self._clock.during("update"), learning:
                 try:
-                    update = await asyncio.to_thread(learner.update, batch)
+                    update = await self._work(learner.update, batch)
                     if learner.version != before:
                         version = learner.version
                         with telemetry.span("publish", policy=self.name, version=version) as sent:
-                            self.published = await asyncio.to_thread(publish, learner, self.policy)
+                            self.published = await self._work(publish, learner, self.policy)
                             sent.note(difference=self.published.mean, tokens=self.published.tokens)
                 except LearnerLostError:
                     raise
@@ -250,6 +256,13 @@ class PolicyRunner:
             failure = f"no update has had a finite loss and gradient for {MAX_FAILURES} times"
         if failure is not None:
             self.halt(failure)
+
+    async def _work(self, do: Callable[..., T], *arguments: Any) -> T:
+        """In the one thread of this policy: the C library gives each thread a heap of its own, and
+        each heap that an update was ever made in keeps what it took."""
+        here = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, here.run, do, *arguments)
 
     def halt(self, reason: str) -> None:
         """From now on the policy only takes part; what waited is given up."""
