@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from process_tree import escaped
+
 from mars2.types import AssertionTest, Problem, Verdict
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -47,7 +49,7 @@ class Canaries:
         self.secret = "stolen-" + secrets.token_hex(16)
         self.values: dict[str, str] = {}
         self.victim = 0
-        self.told: set[int] = set()  # processes that escaped and were reported
+        self.known: set[int] = set()  # children of this process that no program left, or were told
         self._files: list[Path] = []
         self._sockets: list[socket.socket] = []
 
@@ -90,6 +92,7 @@ class Canaries:
         stack.callback(victim.kill)
         ports = self._listen(stack, token)
         key = self._segment(stack)
+        self.known = set(escaped(os.getpid(), set()))  # the victim, and what earlier tests started
         stack.callback(_subreaper, _subreaper(True))
         self._settings = _settings()
         self._watched = [

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import verifier_corpus
 from canaries import Canaries
-from process_tree import alive, descendants, escaped
+from process_tree import alive, command, descendants, escaped
 from verifier_corpus import Case
 
 from mars2.config import VerifierConfig
@@ -115,6 +115,7 @@ async def _run(profile: str, todo: list[Case], canaries: Canaries) -> dict[str, 
     outcomes: dict[str, Outcome] = {}
     config = VerifierConfig.model_validate({"workers": 1, "profile": profile, "cache": "off"})
     verifiers = [Verifier(config) for _ in range(min(LANES, len(todo)))]
+    ours = set(canaries.known)
     try:
         for verifier in verifiers:
             await verifier.start()
@@ -123,8 +124,8 @@ async def _run(profile: str, todo: list[Case], canaries: Canaries) -> dict[str, 
     finally:
         for verifier in verifiers:
             await verifier.aclose()
-    for pid in escaped(os.getpid(), {canaries.victim}):
-        name = f"process {pid}"
+    for pid in escaped(os.getpid(), ours):
+        name = f"process {pid} {command(pid)}"
         left = ["after the verifiers were closed"]
         outcomes[name] = Outcome(name, "", True, 0.0, survivors=left)
     return outcomes
@@ -186,12 +187,12 @@ class _Lane:
             found = [f"{number} processes under the worker" for number in extra if number > 0]
             found += [f"worker {pid}, replaced" for pid in set(before) - set(now) if alive(pid)]
             known = {pid for verifier in self._everyone for pid in verifier.worker_pids()}
-            strays = escaped(os.getpid(), known | {self._canaries.victim} | self._canaries.told)
-            found += [f"process {pid}, escaped" for pid in strays]
+            strays = escaped(os.getpid(), known | self._canaries.known)
+            found += [f"process {pid}, escaped: {command(pid)}" for pid in strays]
             if not found:
                 return []
             await asyncio.sleep(0.01)
-        self._canaries.told.update(strays)  # told once, not of every program after this one
+        self._canaries.known.update(strays)  # told once, not of every program after this one
         return found
 
 

@@ -50,6 +50,15 @@ def escaped(pid: int, known: set[int]) -> list[int]:
     return [child for child in found if child not in known and alive(child)]
 
 
+def command(pid: int) -> str:
+    """A process's command line, cut; empty if it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return file.read(200).replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
 def eventually(condition: Callable[[], bool], tries: int = 2000) -> bool:
     """True once the condition holds; gives up after so many looks."""
     for _ in range(tries):
