@@ -14,6 +14,7 @@ from mars2.errors import UsageError
 from mars2.study.analysis import family_size, stated, study_power, variations
 from mars2.study.cost import CellCost, costs, measured_pace
 from mars2.study.grid import Cell, Grid, make_grid
+from mars2.study.inserts import changes, write_changes
 from mars2.study.jobs import count_problems
 from mars2.study.metrics import parse_metric
 from mars2.study.page import build_report, show_tables, write_study_report
@@ -147,6 +148,17 @@ def _cost_row(grid: Grid, cost: CellCost, seconds: float) -> list[str]:
 )
 @click.option("--from-summary", is_flag=True, help="Read no run: the summary that is there.")
 @click.option("--no-figures", is_flag=True, help="Tables only; needs no matplotlib.")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="PAGE.md",
+    help="Write no report, but what stands between this page's markers, and its figures.",
+)
+@click.option(
+    "--check",
+    is_flag=True,
+    help="With --into: write nothing; exit code 1 if the page would change.",
+)
 @json_option
 def report(
     study: Path,
@@ -154,16 +166,20 @@ def report(
     out: Path | None,
     from_summary: bool,
     no_figures: bool,
+    into: Path | None,
+    check: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Say what STUDY came to: summary.json from its runs, all else from that file alone.
 
-    Without a directory of runs, or with --from-summary, the committed summary is read.
+    Without a directory of runs, or with --from-summary or --check, the committed summary is read.
     """
     output = Output(as_json)
+    if check and into is None:
+        raise UsageError("--check is of a page: name it with --into PAGE.md")
     target = out or study.parent / "results" / study.stem
     directory, path = _runs_of(study, runs), target / "summary.json"
-    if not from_summary and (runs is not None or (directory / "study.json").exists()):
+    if not (from_summary or check) and (runs is not None or (directory / "study.json").exists()):
         declared = load_study(study)
         open_store(directory, declared)
         write_summary(path, collect(make_grid(declared, directory), study.stem))
@@ -175,15 +191,33 @@ def report(
     else:
         output.log(f"from {path} alone")
     found = build_report(read_summary(path))
+    if into is not None:
+        changed = changes(into, study.stem, found, figures=not no_figures)
+        return _show_changes(into, changed, check, output)
     written = write_study_report(found, target, figures=not no_figures)
     output.log(f"report: {written[0]}")
     if as_json:
         output.data({"verdicts": dict(found.verdicts()), "report": str(written[0])})
-        return
+        return 0
     for verdict, lines in found.verdicts():
         output.show(f"{verdict}:\n" + "\n".join(f"  {line}" for line in lines) + "\n")
     for table in show_tables(found):
         output.table(table.title, table.columns, table.rows)
+    return 0
+
+
+def _show_changes(page: Path, changed: dict[Path, str], check: bool, output: Output) -> int:
+    names = [str(file) for file in changed]
+    if not check:
+        write_changes(changed)
+    if output.as_json:
+        output.data({"page": str(page), "up_to_date": not changed, "changed": names})
+    elif not changed:
+        output.show(f"{page} is up to date")
+    else:
+        said = "would change" if check else "written"
+        output.show("\n".join(f"{said}: {name}" for name in names))
+    return int(check and bool(changed))
 
 
 # --------------------------------------------------------------------------- plan

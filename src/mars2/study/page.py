@@ -109,18 +109,36 @@ def markdown(report: StudyReport, *, drawn: bool) -> str:
     parts = [f"# {escaped(study.title)}"]
     if study.question:
         parts.append(escaped(study.question, 2000))
-    parts.append("\n".join(f"- {escaped(note, 600)}" for note in report.notes()))
-    for verdict, found in report.verdicts():
-        parts.append(f"**{verdict}**\n\n" + "\n".join(f"- {escaped(text, 300)}" for text in found))
+    parts.append(notes_list(report))
+    if lists := verdict_lists(report):
+        parts.append(lists)
     for table in report.tables:
         parts.append(f"## {escaped(table.title)}\n\n{markdown_table(table)}")
     for figure in report.figures if drawn else ():
-        parts.append(
-            f'## {figure.title}\n\n<picture>\n<source media="(prefers-color-scheme: dark)" '
-            f'srcset="figures/{figure.name}-dark.svg">\n<img src="figures/{figure.name}.svg" '
-            f'alt="{figure.title}">\n</picture>\n\n{figure.note}'
-        )
+        parts.append(f"## {figure.title}\n\n{picture(figure, 'figures')}")
     return "\n\n".join(parts) + "\n"
+
+
+def notes_list(report: StudyReport) -> str:
+    """What a reader must know before the numbers."""
+    return "\n".join(f"- {escaped(note, 600)}" for note in report.notes())
+
+
+def verdict_lists(report: StudyReport) -> str:
+    """Each verdict with the planned comparisons that have it."""
+    return "\n\n".join(
+        f"**{verdict}**\n\n" + "\n".join(f"- {escaped(text, 300)}" for text in found)
+        for verdict, found in report.verdicts()
+    )
+
+
+def picture(figure: Figure, folder: str) -> str:
+    """A figure whose files are in `folder`, for light and dark pages, with its note."""
+    return (
+        '<picture>\n<source media="(prefers-color-scheme: dark)" '
+        f'srcset="{folder}/{figure.name}-dark.svg">\n<img src="{folder}/{figure.name}.svg" '
+        f'alt="{figure.title}">\n</picture>\n\n{figure.note}'
+    )
 
 
 def html(report: StudyReport, *, drawn: bool) -> str:
