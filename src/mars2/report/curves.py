@@ -11,9 +11,9 @@ from mars2.report.runs import Group, Run, number
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Values by rising step. `low` and `high`, if given, are as long."""
+    """Values by rising step, or by any other number. `low` and `high`, if given, are as long."""
 
-    steps: list[int]
+    steps: Sequence[float]
     values: list[float]
     low: list[float] | None = None
     high: list[float] | None = None

@@ -215,7 +215,7 @@ def _panel(axes: Any, panel: Panel, names: Sequence[str], theme: Theme) -> None:
     axes.set_xlabel(panel.x, labelpad=1)
     axes.set_ylabel(panel.unit)
     axes.xaxis.set_major_locator(
-        MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+        MaxNLocator(nbins=5, steps=[1, 2, 5, 10], integer=panel.whole, min_n_ticks=1)
     )
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
     axes.margins(x=0.03)

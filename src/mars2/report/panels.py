@@ -39,7 +39,8 @@ class Line:
 class Panel:
     """One small plot over `x`.
 
-    `floor` None: free; else the axis reaches down to it; likewise `ceiling`.
+    `floor` None: free; else the axis reaches down to it; likewise `ceiling`. `whole`: `x` is of
+    whole numbers.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Panel:
     floor: float | None = None
     ceiling: float | None = None
     x: str = "step"
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,15 @@ from mars2.report.curves import Curve
 from mars2.report.panels import Figure, Line, Panel
 from mars2.study.crossed import estimate
 from mars2.study.metrics import LEVELS
+from mars2.study.predict import Predicted, mean_of
 from mars2.study.results import Results
 from mars2.study.tables import EQUAL
 
 _FAST = 1000  # resamples of a band
 
 
-def all_figures(results: Results) -> list[Figure]:
-    """Learning, search and diversity of the arms, then of the controls."""
+def all_figures(results: Results, foretold: Sequence[Predicted]) -> list[Figure]:
+    """Learning, search and diversity of the arms, then of the controls; what foretells gains."""
     arms = results.study.arms
     main = [name for name, arm in arms.items() if not arm.control]
     controls = [name for name, arm in arms.items() if arm.control]
@@ -29,6 +30,7 @@ def all_figures(results: Results) -> list[Figure]:
                 _search(results, names, f"search{suffix}", f"Search at test time{title}"),
                 _diversity(results, names, f"diversity{suffix}", f"Diversity{title}"),
             ]
+    found += [_gains(one) for one in foretold]
     return [figure for figure in found if figure.panels]
 
 
@@ -87,6 +89,24 @@ def _diversity(results: Results, arms: Sequence[str], name: str, title: str) -> 
     return Figure(name, title, panels, columns=2, note=note)
 
 
+def _gains(one: Predicted) -> Figure:
+    panels = []
+    for x in one.declared.x:
+        for y in one.declared.y:
+            lines = []
+            for team in one.teams:
+                known, gain = mean_of(team.x[x]), mean_of(team.y[y])
+                if known is not None and gain is not None:
+                    low, high = ([gain["ci95"][i]] for i in (0, 1))
+                    curve = Curve([known["mean"]], [gain["mean"]], low, high)
+                    lines.append(Line(team.label, curve, marks=True))
+            if lines:
+                panels.append(Panel(y, "gain", lines, x=x.replace("_", " "), whole=False))
+    note = "A team a point. Bars are 95 % intervals over seeds and problems."
+    title = f"Before training, and the gain: {one.name}"
+    return Figure(f"prediction-{one.name}", title, panels, columns=2, note=note)
+
+
 def _band(arm: str, points: Sequence[tuple[int, Any]]) -> Line:
     found = [(n, estimate(by_seed, resamples=_FAST)) for n, by_seed in points]
     steps, values = [n for n, _ in found], [e["mean"] for _, e in found]
@@ -108,6 +128,7 @@ def _range(arm: str, points: Sequence[tuple[int, dict[int, float]]]) -> Line:
 
 
 def colours(results: Results, figure: Figure) -> list[str]:
-    """Arms in the order of their colours; controls have colours of their own figures."""
-    drawn = {line.who for panel in figure.panels for line in panel.lines}
-    return [arm for arm in results.study.arms if arm in drawn]
+    """Arms, then teams, by colour; controls have colours of their own figures."""
+    drawn = dict.fromkeys(line.who for panel in figure.panels for line in panel.lines)
+    arms = [arm for arm in results.study.arms if arm in drawn]
+    return arms + [who for who in drawn if who not in arms]

@@ -9,7 +9,7 @@ turn: a *stage*, whose weights and evaluation are kept.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -233,7 +233,9 @@ def _searches(grid: Grid, cell: Cell) -> list[Search]:
     for system in cell.systems:
         place = f"{cell.arm}/{cell.seed}"
         if not system.runs:
-            config = _eval_config(grid, system, None, cell.seed, None)
+            config = _eval_config(
+                grid, system, None, cell.seed, None, study.arms[cell.arm].settings
+            )
             found.append(Search(f"{place}/attempts-{system.name}", system, None, (), config))
             for name in study.evaluated(cell.arm, None):
                 config = _eval_config(grid, system, name, cell.seed, None)
@@ -251,8 +253,14 @@ def _searches(grid: Grid, cell: Cell) -> list[Search]:
 
 
 def _eval_config(
-    grid: Grid, system: System, evaluation: str | None, seed: int, step: int | None
+    grid: Grid,
+    system: System,
+    evaluation: str | None,
+    seed: int,
+    step: int | None,
+    settings: Mapping[str, Any] | None = None,
 ) -> RunConfig:
+    """`settings`: of first attempts."""
     study = grid.study
     weights: dict[str, str] = {}
     if step is not None:
@@ -267,7 +275,7 @@ def _eval_config(
     ]
     layers: list[dict[str, Any]] = []
     if evaluation is None:
-        layers.append({"eval": {"nodes": 1}})
+        layers += [dict(settings or {}), {"eval": {"nodes": 1}}]
     else:
         spec = study.evaluations[evaluation]
         if spec.preset is not None:

@@ -17,6 +17,7 @@ from mars2.report.tables import Table
 from mars2.report.write import escaped, markdown_table
 from mars2.study.analysis import Compared, compared
 from mars2.study.figures import all_figures, colours
+from mars2.study.predict import predicted
 from mars2.study.results import Results
 from mars2.study.summary import missing_cells
 from mars2.study.tables import EQUAL, all_tables
@@ -76,8 +77,9 @@ class StudyReport:
 def build_report(summary: dict[str, Any]) -> StudyReport:
     """All numbers of a summary."""
     results = Results(summary)
-    found = compared(results)
-    return StudyReport(results, found, all_tables(results, found), all_figures(results))
+    found, foretold = compared(results), predicted(results)
+    tables = all_tables(results, found, foretold)
+    return StudyReport(results, found, tables, all_figures(results, foretold))
 
 
 def write_study_report(report: StudyReport, out: Path, *, figures: bool = True) -> list[Path]:

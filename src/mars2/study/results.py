@@ -43,6 +43,19 @@ class Results:
                 found[seed] = mean
         return found
 
+    def of_team(
+        self, arm: str, agents: Sequence[str], metric: str, accounting: Accounting
+    ) -> BySeed:
+        """Of one of the arm's teams."""
+        wanted, found = parse_metric(metric), {}
+        for seed, cell in self.cells(arm).items():
+            for system in cell["systems"]:
+                if system["agents"] == list(agents) and (
+                    value := self._value(system, wanted, accounting)
+                ):
+                    found[seed] = value
+        return found
+
     def ends(self, arm: str, accounting: Accounting) -> list[Mapping[str, Any]]:
         """The end of each team of each cell."""
         found = [_end(s, accounting) for c in self.cells(arm).values() for s in c["systems"]]

@@ -19,6 +19,7 @@ from mars2.config.presets import preset, preset_names
 from mars2.config.section import Section
 from mars2.errors import ConfigError
 from mars2.study.metrics import Metric, parse_metric
+from mars2.study.prediction import check_prediction
 
 Accounting = Literal["in_all", "per_policy"]
 ACCOUNTINGS: tuple[Accounting, ...] = ("in_all", "per_policy")
@@ -65,7 +66,7 @@ class Arm(Section):
     teams: list[list[str]] = Field(min_length=1)
     train: Literal["together", "alone", "none"] = "together"
     control: bool = False
-    settings: dict[str, Any] = Field(default={})  # of training
+    settings: dict[str, Any] = Field(default={})  # of training; untrained: of first attempts
 
 
 class Evaluation(Section):
@@ -110,6 +111,24 @@ class Comparison(Section):
     exploratory: bool = False
 
 
+class Prediction(Section):
+    """How well `x`, of the untrained members in the arm `before`, foretells what teams gain in `y`.
+
+    `over`: pairs [arm, arm of its members alone]: every team of the first is one to predict. Its
+    gain is over its best member alone, the one with the highest mean over all seeds, or over the
+    mean of its members. `mars2.study.prediction` has the forms of x.
+    """
+
+    about: str = ""
+    before: str
+    x: list[str] = Field(min_length=1)
+    y: list[str] = Field(min_length=1)
+    over: list[list[str]] = Field(min_length=1)
+    against: Literal["best", "mean"] = "best"
+    accounting: Accounting | None = None  # None: the first
+    exploratory: bool = False
+
+
 class Power(Section):
     """What the study is able to find: chosen before it is run. Standard deviations of a paired
     difference come from `pilot`, a summary.json beside the study file, or are stated."""
@@ -146,6 +165,7 @@ class Study(Section):
     evaluations: dict[str, Evaluation] = Field(default={})
     reward_model: RewardModel | None = None
     comparisons: list[Comparison] = Field(default=[])
+    predictions: dict[str, Prediction] = Field(default={})
     power: Power
 
     @field_validator("seeds")
@@ -155,7 +175,7 @@ class Study(Section):
             raise ValueError("a seed is given twice")
         return seeds
 
-    @field_validator("arms", "evaluations", "agents")
+    @field_validator("arms", "evaluations", "agents", "predictions")
     @classmethod
     def _names(cls, found: dict[str, Any]) -> dict[str, Any]:
         for name in found:
@@ -201,6 +221,8 @@ class Study(Section):
         if self.reward_model is not None:
             for agent in self.reward_model.agents:
                 _known("reward_model.agents", agent, self.agents)
+        for name, prediction in self.predictions.items():
+            check_prediction(f"predictions.{name}", prediction, self)
         return self
 
     def _metric(self, where: str, text: str) -> Metric:

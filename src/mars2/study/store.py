@@ -92,7 +92,13 @@ def refused_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]
             changed += [f"seeds: {', '.join(map(str, lost))} removed"] if lost else []
         elif key == "comparisons":
             changed += _comparisons(before or [], after or [])
-        elif key in ("arms", "evaluations", "agents", "models"):
+        elif key in ("arms", "evaluations", "agents", "models", "predictions"):
+            if key == "predictions":
+                changed += [
+                    f"predictions.{name} added after the study began: mark it exploratory = true"
+                    for name, value in (after or {}).items()
+                    if name not in (before or {}) and not value["exploratory"]
+                ]
             changed += [
                 line
                 for name, value in (before or {}).items()

@@ -19,7 +19,9 @@ from mars2.study.analysis import (
 )
 from mars2.study.crossed import estimate
 from mars2.study.metrics import LEVELS, parse_metric
-from mars2.study.results import Results
+from mars2.study.predict import Predicted, mean_of
+from mars2.study.prediction import parse_trait
+from mars2.study.results import BySeed, Results
 from mars2.study.spec import Accounting
 
 EQUAL = {"in_all": "in all", "per_policy": "per policy"}
@@ -31,7 +33,9 @@ _METHOD = (
 )
 
 
-def all_tables(results: Results, found: Sequence[Compared]) -> list[Table]:
+def all_tables(
+    results: Results, found: Sequence[Compared], foretold: Sequence[Predicted]
+) -> list[Table]:
     """In the order of the page."""
     planned = [c for c in found if not c.comparison.exploratory]
     later = [c for c in found if c.comparison.exploratory]
@@ -42,6 +46,8 @@ def all_tables(results: Results, found: Sequence[Compared]) -> list[Table]:
     if later:
         title = "Exploratory comparisons, not corrected for their number"
         tables.append(_comparisons("exploratory", title, later, results))
+    for one in foretold:
+        tables += [_gains(one, results.study.accountings()[0]), _ranks(one)]
     tables.append(_arms(results))
     for accounting in results.study.accountings():
         tables.append(_learning(results, accounting))
@@ -89,6 +95,70 @@ def _comparisons(key: str, title: str, rows: Sequence[Compared], results: Result
 def p_value(p: float) -> str:
     """Three digits, or a bound."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _gains(one: Predicted, accounting: Accounting) -> Table:
+    declared = one.declared
+    rows = []
+    for team in one.teams:
+        bests = dict.fromkeys(team.best[y] for y in declared.y if y in team.best)
+        rows.append(
+            [
+                team.label,
+                " + ".join(team.agents),
+                *(_trait(x, team.x[x]) for x in declared.x),
+                "; ".join(bests) or NOTHING,
+                *(_signed(team.y[y]) for y in declared.y),
+            ]
+        )
+    over = "the mean of its members alone"
+    if declared.against == "best":
+        over = (
+            "its member that is best alone, chosen by the same numbers, which favours it: gains "
+            "are, if anything, too low"
+        )
+    equal = EQUAL[declared.accounting or accounting]
+    note = (
+        f"{declared.about or 'Teams'}. Gains, nodes equal {equal}, are over {over}. What is known "
+        f"before is of {declared.before}."
+    )
+    columns = ["team", "agents", *declared.x, "best alone", *(f"gain: {y}" for y in declared.y)]
+    title = f"Before training, and the gain: {one.name}"
+    return Table(f"prediction-{one.name}", title, columns, rows, (note,)).compact("best alone")
+
+
+def _trait(name: str, values: BySeed) -> str:
+    found = mean_of(values)
+    if found is None:
+        return NOTHING
+    if not parse_trait(name).measured:
+        return f"{found['mean']:g}"
+    return interval(found["mean"], found["ci95"], sign=True)
+
+
+def _signed(values: BySeed) -> str:
+    found = mean_of(values)
+    return NOTHING if found is None else interval(found["mean"], found["ci95"], sign=True)
+
+
+def _ranks(one: Predicted) -> Table:
+    rows = [
+        [
+            r.x,
+            r.y,
+            str(r.teams),
+            NOTHING if r.rho is None else interval(r.rho, r.ci95, sign=True),
+        ]
+        for r in one.ranks
+    ]
+    columns = ["before", "gain in", "teams", "rank correlation [95 %]"]
+    note = (
+        "Spearman's, over teams. Intervals redraw seeds and problems, the same for all teams: they "
+        "tell what these teams' order is known to, and nothing of other teams."
+        + (" Not declared beforehand." if one.declared.exploratory else "")
+    )
+    title = f"Does it foretell the gain? {one.name}"
+    return Table(f"prediction-{one.name}-ranks", title, columns, rows, (note,))
 
 
 def _arms(results: Results) -> Table:
