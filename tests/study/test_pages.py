@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ Last line.
 """
 
 
+@lru_cache
 def of(study: str) -> StudyReport:
     return build_report(read_summary(ROOT / "studies/results" / study / "summary.json"))
 

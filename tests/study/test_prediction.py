@@ -182,16 +182,22 @@ def test_what_is_known_before_is_that_of_team_suggest(results: Results) -> None:
         }
         for s in base["systems"]
     }
-    overlap = {(o["a"], o["b"]): o["joint_failure_excess"] for o in error_overlap(attempts)}
+    overlap = {(o["a"], o["b"]): o for o in error_overlap(attempts)}
+    declared = results.summary["study"]["predictions"]["training"]
+    declared["x"].append("joint_failure")
     found = suggest(
         [Member(a, a, {p: Attempts(x) for p, x in of.items()}) for a, of in attempts.items()],
         nodes=4,
         resamples=10,
     )
     expected = {tuple(t["agents"]): t["gain"] for t in found["teams"]}
+    results = Results(results.summary)
     for team in one(results).teams:
         pair = ("a1", PAIRS[team.label])
-        assert mean(team.x["joint_failure_excess"]) == pytest.approx(overlap[pair])
+        assert mean(team.x["joint_failure_excess"]) == pytest.approx(
+            overlap[pair]["joint_failure_excess"]
+        )
+        assert mean(team.x["joint_failure"]) == pytest.approx(overlap[pair]["neither"])
         assert mean(team.x["expected_gain@4"]) == pytest.approx(expected[pair])
         assert mean(team.x["agents"]) == 2
     assert [mean(t.x["overlap"]) for t in one(results).teams] == pytest.approx([0, 0.5, 1])
@@ -222,7 +228,7 @@ def test_the_report_shows_them(results: Results) -> None:
     report = build_report(dict(results.summary))
     tables = {t.key: t for t in report.tables}
     gains = tables["prediction-training"]
-    assert gains.columns[:5] == ["team", "agents", *results.study.predictions["training"].x[:3]]
+    assert gains.columns[:5] == ["team", "members", *results.study.predictions["training"].x[:3]]
     assert [row[4] for row in gains.rows] == ["0", "0.5", "1"]
     ranks = tables["prediction-training-ranks"]
     assert ranks.rows[0] == ["joint_failure_excess", "ceiling", "3", "-1.000 [-1.000, -1.000]"]

@@ -175,6 +175,8 @@ def difference(
 
 def averaged(several: Sequence[Rates]) -> dict[str, float]:
     """Mean over teams or agents, of the problems that all have."""
+    if len(several) == 1:
+        return dict(sorted(several[0].items()))
     shared = set.intersection(*(set(rates) for rates in several)) if several else set()
     return {p: sum(rates[p] for rates in several) / len(several) for p in sorted(shared)}
 

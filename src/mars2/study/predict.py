@@ -123,6 +123,8 @@ def _trait(results: Results, declared: Prediction, trait: Trait, agents: Sequenc
     rates = {a: results.of_team(declared.before, [a], "pass@1", accounting) for a in agents}
     seeds = sorted(set.intersection(*(set(by_seed) for by_seed in rates.values())))
     by_seed = {s: {a: rates[a][s] for a in agents} for s in seeds}
+    if trait.kind == "joint_failure":
+        return {s: joint_failure(of) for s, of in by_seed.items()}
     if trait.kind == "joint_failure_excess":
         return {s: joint_failure_excess(of) for s, of in by_seed.items()}
     attempts = samples(study, declared.before)
@@ -136,6 +138,13 @@ def misread_overlap(study: Study, agents: Sequence[str]) -> float:
     """Share of the pieces that one misreads which another does, too; mean over pairs."""
     pieces = [set(recipe(study.models[study.agents[a]["model"]]).pieces) for a in agents]
     return fmean(len(a & b) / len(a) for a, b in combinations(pieces, 2))
+
+
+def joint_failure(rates: Mapping[str, Values]) -> Values:
+    """The chance that an attempt of each fails, mean over pairs of agents."""
+    shared = sorted(set.intersection(*(set(of) for of in rates.values())))
+    pairs = list(combinations(rates, 2))
+    return {p: fmean((1 - rates[a][p]) * (1 - rates[b][p]) for a, b in pairs) for p in shared}
 
 
 def joint_failure_excess(rates: Mapping[str, Values]) -> Values:

@@ -1,8 +1,9 @@
 """What a study may declare of how a team's gain is foretold, and what of it contradicts itself.
 
 x, of members that are not trained yet:
-    joint_failure_excess   how much more often two of them both fail than if failures were
-                           independent over problems, mean over the team's pairs
+    joint_failure          how often an attempt of each of two of them both fail, mean over the
+                           team's pairs
+    joint_failure_excess   how much more often than if failures were independent over problems
     expected_gain@N        what `mars2 team suggest` expects a team to gain in Pass@N
     overlap                share of misread pieces that two of them have in common, of models that
                            the study makes, mean over pairs
@@ -21,7 +22,7 @@ from mars2.study.metrics import parse_metric
 if TYPE_CHECKING:
     from mars2.study.spec import Prediction, Study
 
-TraitKind = Literal["joint_failure_excess", "expected_gain", "overlap", "agents"]
+TraitKind = Literal["joint_failure", "joint_failure_excess", "expected_gain", "overlap", "agents"]
 LEAST_TEAMS = 3  # an order of two is no evidence
 _GAINS = ("ceiling", "pass@1", "mcts", "any", "gain")
 
@@ -36,18 +37,18 @@ class Trait:
     @property
     def measured(self) -> bool:
         """From attempts of the untrained members; else it is known without."""
-        return self.kind in ("joint_failure_excess", "expected_gain")
+        return self.kind not in ("overlap", "agents")
 
 
 def parse_trait(text: str) -> Trait:
     """Raises ValueError, listing the forms, for anything else."""
-    if text in ("joint_failure_excess", "overlap", "agents"):
+    if text in ("joint_failure", "joint_failure_excess", "overlap", "agents"):
         return Trait(text)  # type: ignore[arg-type]
     if found := re.fullmatch(r"expected_gain@(\d+)", text):
         return Trait("expected_gain", int(found[1]))
     raise ValueError(
-        f"{text!r} foretells nothing known: x is of joint_failure_excess, expected_gain@N, "
-        "overlap, agents"
+        f"{text!r} foretells nothing known: x is of joint_failure, joint_failure_excess, "
+        "expected_gain@N, overlap, agents"
     )
 
 

@@ -122,7 +122,7 @@ def _gains(one: Predicted, accounting: Accounting) -> Table:
         f"{declared.about or 'Teams'}. Gains, nodes equal {equal}, are over {over}. What is known "
         f"before is of {declared.before}."
     )
-    columns = ["team", "agents", *declared.x, "best alone", *(f"gain: {y}" for y in declared.y)]
+    columns = ["team", "members", *declared.x, "best alone", *(f"gain: {y}" for y in declared.y)]
     title = f"Before training, and the gain: {one.name}"
     return Table(f"prediction-{one.name}", title, columns, rows, (note,)).compact("best alone")
 
@@ -133,7 +133,7 @@ def _trait(name: str, values: BySeed) -> str:
         return NOTHING
     if not parse_trait(name).measured:
         return f"{found['mean']:g}"
-    return interval(found["mean"], found["ci95"], sign=True)
+    return interval(found["mean"], found["ci95"], sign=name != "joint_failure")
 
 
 def _signed(values: BySeed) -> str:
