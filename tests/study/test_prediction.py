@@ -273,6 +273,7 @@ def test_attempts_before_training_are_as_many_as_the_arm_says(declared: Study) -
 def test_predictions_are_declared_beforehand_or_exploratory(tmp_path: Path) -> None:
     begun = TEXT[: TEXT.index("[predictions")] + TEXT[TEXT.index("[power]") :]
     open_store(tmp_path / "a", study(tmp_path, begun))
+    assert "predictions" not in (tmp_path / "a" / "study.json").read_text()  # as it was before
     with pytest.raises(ResumeError, match=r"predictions\.training added after the study began"):
         open_store(tmp_path / "a", study(tmp_path, TEXT))
     late = TEXT.replace('before = "base"', 'before = "base"\nexploratory = true')

@@ -27,6 +27,8 @@ _WORDS = ("title", "question", "about", "builds")  # keys that decide nothing
 def described(study: Study) -> dict[str, Any]:
     """The study with the settings of its base, so that a changed base is a changed study."""
     data = study.model_dump(mode="json")
+    if not study.predictions:  # a version that knows none may still be running the study
+        del data["predictions"]
     return {**data, "base": base_settings(study.base)}
 
 
