@@ -153,6 +153,18 @@ def test_one_bad_micro_batch_leaves_weights_and_optimizer_untouched(where):
     assert torch.isfinite(flat(one.model)).all()
 
 
+@pytest.mark.parametrize("changed", [{"lr": 1e30}, {"lr": 1.0, "weight_decay": 1e30}])
+def test_a_step_that_would_break_the_weights_changes_nothing(changed):
+    """Losses can stay finite: what is normalised by an infinite norm is 0."""
+    one = learner(**changed, warmup_steps=0)
+    before = flat(one.model).clone()
+    for failures in (1, 2, 3):
+        metrics = one.update(samples(3))
+        assert (metrics.optimizer_steps, metrics.skipped_steps, metrics.version) == (0, 1, 0)
+        assert one.failures == failures
+    assert torch.equal(flat(one.model), before)
+
+
 @pytest.mark.parametrize("model", [tiny_llama, tiny_neox])
 @pytest.mark.parametrize("how", [True, "light", "auto"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

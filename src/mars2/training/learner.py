@@ -33,6 +33,7 @@ from mars2.training.learning import LearnerSetup, UpdateMetrics
 from mars2.training.limits import CARES, LEAST_ROOM, ROOM
 from mars2.training.memory import Heap
 from mars2.training.objective import ObjectiveSums, Scale, policy_loss
+from mars2.training.reach import bearable
 from mars2.training.sample import Sample
 from mars2.training.schedule import learning_rate
 
@@ -126,7 +127,8 @@ class Learner:
     def update(self, samples: Sequence[Sample]) -> UpdateMetrics:
         """Train on the samples once: `config.minibatches` optimizer steps, or fewer if few.
 
-        A step whose loss or gradient is not finite changes nothing and is counted.
+        A step whose loss or gradient is not finite, or after which the weights might not be,
+        changes nothing and is counted.
 
         Raises:
             TrainingError: no samples, a sample of another policy, or a token id this model
@@ -143,7 +145,7 @@ class Learner:
         for part in range(count):
             chosen = order[part::count]
             loss, norm, seen = self._backward(samples, chosen, old)
-            if norm is None:
+            if norm is None or not bearable(self.optimizer, self._rate()):
                 self._forget_gradients()
                 skipped += 1
                 continue

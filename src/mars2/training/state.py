@@ -253,7 +253,7 @@ class PolicyRunner:
             self.name, "update", batch, update=number, version=learner.version, error=failure
         )
         if failure is None and learner.failures >= MAX_FAILURES:
-            failure = f"no update has had a finite loss and gradient for {MAX_FAILURES} times"
+            failure = f"no update has had a finite loss, gradient and step for {MAX_FAILURES} times"
         if failure is not None:
             self.halt(failure)
 
