@@ -135,10 +135,15 @@ def tells(out: Path) -> Counter[tuple[str, int]]:
 
 
 def run_with_kills(
-    config: Path, out: Path, kinds: list[str], draw: random.Random, nodes: int
+    config: Path,
+    out: Path,
+    kinds: list[str],
+    draw: random.Random,
+    nodes: int,
+    blow: signal.Signals = signal.SIGKILL,
 ) -> list[str]:
-    """Run to the end, killing -9 a process of each kind in turn, each after a random number of
-    nodes and a moment more; what was killed, in words.
+    """Run to the end, killing -9 a process of each kind in turn (or with another `blow`), each
+    after a random number of nodes and a moment more; what was killed, in words.
 
     Args:
         nodes: that the run will have.
@@ -160,7 +165,7 @@ def run_with_kills(
             victim = draw.choice(found)
             family = [run.pid, *descendants(run.pid)]
             said.append(f"{kind} after {len(tells(out))} nodes: {title(victim)[:60]}")
-            os.kill(victim, signal.SIGKILL)
+            os.kill(victim, blow)
             if kind == "driver":
                 run.wait()
                 ended += family

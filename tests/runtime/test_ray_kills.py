@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 from pathlib import Path
 
 import pytest
-from ray_kit import KINDS, differences, run_with_kills, start, tells, write_config
+from ray_kit import ACTORS, KINDS, differences, run_with_kills, start, tells, write_config
 
 pytest.importorskip("ray", reason="needs mars2[ray]")
 pytestmark = pytest.mark.slow
@@ -36,3 +37,18 @@ def test_killed_processes_change_nothing(tmp_path: Path) -> None:
         assert set(tells(out).values()) == {1}  # every node once
         assert differences(plain, out) == []
         print(f"run {number}: nodes, updates and weights as without kills")
+
+
+def test_hung_actors_are_replaced(tmp_path: Path) -> None:
+    """SIGSTOP: the process is there, its connections are open, and nothing comes of it."""
+    config = write_config(tmp_path / "config.toml")
+    plain, out = tmp_path / "plain", tmp_path / "stopped"
+    assert start(config, plain, "--runtime", "local").wait() == 0
+    config.write_text(config.read_text().replace("[runtime]", "[runtime]\nhang_timeout_s = 6"))
+    draw = random.Random(SEED)
+    for line in run_with_kills(config, out, list(ACTORS), draw, NODES, signal.SIGSTOP):
+        print(f"stopped {line}")
+    said = out.with_suffix(".log").read_text()
+    assert said.count("no sign of life for 6 s") >= len(ACTORS), said[-3000:]
+    assert set(tells(out).values()) == {1}
+    assert differences(plain, out) == []

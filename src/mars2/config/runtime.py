@@ -15,7 +15,8 @@ class RuntimeConfig(Section):
 
     CPUs and GPUs are those that Ray reserves an actor. A policy's actors are placed together, its
     replicas share its requests; verifiers are spread over nodes, each with `verifier.workers`.
-    `restarts` of an actor in a row, without an answer in between, end the run.
+    `restarts` of an actor in a row, without an answer in between, end the run. One that gives no
+    sign of life for `hang_timeout_s`, which it does beside its work, counts as dead.
     """
 
     kind: Literal["local", "ray"] = "local"
@@ -30,3 +31,4 @@ class RuntimeConfig(Section):
     verifier_cpus: float = Field(default=1, ge=0)
     placement_timeout_s: float = Field(default=60, gt=0)  # for a cluster to have what is asked
     restarts: int = Field(default=3, ge=0)
+    hang_timeout_s: float = Field(default=120, ge=0)  # 0: for ever

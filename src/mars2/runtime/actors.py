@@ -17,7 +17,14 @@ from mars2.config import AgentConfig, VerifierConfig
 from mars2.types import Generation, Message, Problem, Sampling, TestSet, Verdict
 
 
-class InferenceActor:
+class Actor:
+    """What all have. A ping is answered in a thread apart from the work (`Cluster.actor`)."""
+
+    def ping(self) -> None:
+        """A sign of life."""
+
+
+class InferenceActor(Actor):
     """Holds a policy and answers its requests; those under way together are batched."""
 
     async def start(self, name: str, config: AgentConfig) -> dict[str, Any]:
@@ -57,7 +64,7 @@ class InferenceActor:
         return await asyncio.to_thread(self.policy.clone_model)
 
 
-class LearnerActor:
+class LearnerActor(Actor):
     """Holds a learner. Whatever changes it returns the state that it has then, which the caller
     keeps: counters, weights and the rest of the training state, apart."""
 
@@ -98,7 +105,7 @@ class LearnerActor:
             return {str(p.relative_to(root)): np.fromfile(p, dtype=np.uint8) for p in files}
 
 
-class VerifierActor:
+class VerifierActor(Actor):
     """Holds a verifier with sandbox workers of its own."""
 
     async def start(self, config: VerifierConfig) -> list[str]:

@@ -41,6 +41,7 @@ from ray.util.placement_group import placement_group  # noqa: E402
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy  # noqa: E402
 
 _REACH_S = 10.0
+_ALIVE = "alive"
 _GONE = (RayActorError, WorkerCrashedError, ObjectLostError)
 
 
@@ -82,6 +83,16 @@ def keep_here(refs: Sequence[Any]) -> None:
 def end(actor: Any) -> None:
     """End an actor at once, also a dead one."""
     ray.kill(actor)
+
+
+def ping(actor: Any) -> Any:
+    """Ask an actor for a sign of life, which it gives beside its work; a reference."""
+    return actor.ping.options(concurrency_group=_ALIVE).remote()
+
+
+def answered(ref: Any) -> bool:
+    """Whether a reference has its value or error."""
+    return bool(ray.wait([ref], timeout=0)[0])
 
 
 def _reason(error: Exception) -> str:
@@ -153,7 +164,7 @@ class Cluster:
         """An actor in a bundle of a placement group. Ray does not restart it: see
         `mars2.runtime.supervision`."""
         return (
-            ray.remote(kind)
+            ray.remote(concurrency_groups={_ALIVE: 1})(kind)
             .options(
                 num_cpus=resources.get("CPU", 0),
                 num_gpus=resources.get("GPU", 0),

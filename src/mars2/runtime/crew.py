@@ -21,6 +21,7 @@ from mars2.runtime.cluster import Bundle, Cluster
 from mars2.runtime.judges import RemoteJudges
 from mars2.runtime.learner import RemoteLearner
 from mars2.runtime.policy import RemotePolicy
+from mars2.runtime.pulse import Watch
 from mars2.runtime.supervision import Member, begin_all
 from mars2.training.learner import local_learner
 from mars2.training.learning import LearnerSetup, Learning
@@ -47,6 +48,14 @@ class Crew:
         self._judges: list[Member[Any]] = []
         self._learners: list[Member[Any]] = []
         self._warned: set[str] = set()
+        self._watch = Watch(
+            lambda: [*self._learners, *self._members()],
+            cluster.ping,
+            cluster.answered,
+            cluster.end,
+            timeout_s=self.settings.hang_timeout_s,
+            say=say,
+        )
 
     # ------------------------------------------------------------------ beginning and end
 
@@ -71,7 +80,12 @@ class Crew:
             ]
         if self._judging:
             self._judges = [self._judge(judge, i) for i in range(settings.verifiers)]
-        begin_all(self._members())
+        self._watch.__enter__()
+        try:
+            begin_all(self._members())
+        except BaseException:
+            self._watch.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -80,6 +94,7 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._watch.__exit__(kind, error, trace)
         for member in [*self._learners, *self._members()]:
             member.close()
 

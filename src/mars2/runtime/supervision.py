@@ -36,6 +36,7 @@ class Member(Generic[H]):
 
     Attributes:
         handle: the actor now.
+        newest: that one, or the one that is being made ready in its place.
         under_way: calls of a `Group` that wait for it.
     """
 
@@ -62,7 +63,7 @@ class Member(Generic[H]):
         self._deaths = 0
         self._end: Exception | None = None
         self._lock = threading.RLock()  # held while an actor is made ready, or told of new state
-        self.handle = self._newest = create()
+        self.handle = self.newest = create()
 
     def begin(self) -> None:
         """Make the first actor ready."""
@@ -93,18 +94,18 @@ class Member(Generic[H]):
                     f"runtime.restarts = {self.restarts} allows no more"
                 )
             if self._end is not None:
-                self._kill(self._newest)
+                self._kill(self.newest)
                 raise self._end
             self._deaths += 1
-            self._kill(self._newest)
+            self._kill(self.newest)
             self._say(f"{self.name} died and is started again ({why})")
-            self._newest = self._create()
+            self.newest = self._create()
             try:
-                self._prepare(self._newest)
+                self._prepare(self.newest)
             except Gone as error:
                 why = error
                 continue
-            self.handle = self._newest  # not before: nobody may ask one that has no state yet
+            self.handle = self.newest  # not before: nobody may ask one that has no state yet
             return
 
     def answered(self) -> None:
@@ -137,7 +138,7 @@ class Member(Generic[H]):
     def close(self) -> None:
         """End the actor. Whoever waits for it gets an error."""
         self._end = self._end or self._lost(f"{self.name} was closed")
-        self._kill(self._newest)
+        self._kill(self.newest)
 
 
 def begin_all(members: Sequence[Member[H]]) -> None:
