@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import statistics
@@ -100,7 +101,7 @@ class Watched(Policy):
         self.policy = policy
         self.name = policy.name
         self.prompt_style = policy.prompt_style
-        self.busy = 0.0
+        self.times: list[tuple[float, float]] = []  # from a first request to a last answer
         self.tokens = 0
         self._inside = 0
         self._since = 0.0
@@ -117,13 +118,14 @@ class Watched(Policy):
         finally:
             self._inside -= 1
             if not self._inside:
-                self.busy += time.monotonic() - self._since
+                self.times.append((self._since, time.monotonic()))
         self.tokens += len(answer.token_ids or ())
         return answer
 
 
 async def search(policy: Policy, sampling: Sampling, trees: int) -> dict[str, float]:
-    """Grow trees with this policy alone; the share of time that it was busy."""
+    """Grow trees with this policy alone; the share of time that it was busy, and its idle seconds:
+    before the first request, between requests, and after the last answer."""
     watched = Watched(policy)
     agents = {"coder": Agent("coder", watched, Role(sampling=sampling))}
     config = SearchConfig(nodes=6, in_flight=4)
@@ -132,8 +134,16 @@ async def search(policy: Policy, sampling: Sampling, trees: int) -> dict[str, fl
         jobs = [(f"{i}", p) for i, p in enumerate(load("builtin", limit=trees))]
         started = time.monotonic()
         await rollout.forest(jobs)
-        seconds = time.monotonic() - started
-    return {"busy": watched.busy / seconds, "tokens": watched.tokens, "seconds": seconds}
+        ended = time.monotonic()
+    times = watched.times
+    return {
+        "busy": sum(until - since for since, until in times) / (ended - started),
+        "before": times[0][0] - started,
+        "between": sum(b[0] - a[1] for a, b in itertools.pairwise(times)),
+        "after": ended - times[-1][1],
+        "tokens": watched.tokens,
+        "seconds": ended - started,
+    }
 
 
 async def main(options: argparse.Namespace) -> dict[str, Any]:
@@ -142,12 +152,11 @@ async def main(options: argparse.Namespace) -> dict[str, Any]:
     sampling = Sampling(temperature=0.7, max_tokens=options.tokens)
     settings = VllmConfig(kv_cache_mb=1024, max_model_len=2048, args=options.vllm_arg)
     local = load_hf("hf", options.model, dtype=options.dtype, max_batch=options.max_batch)
-    served = load_vllm("vllm", options.model, None, settings=settings, dtype=options.dtype)
-    sides: dict[str, tuple[Any, Any]] = {
-        "generate": (local, plain),
-        "hf": (local, ours),
-        "vllm": (served, ours),
-    }
+    sides: dict[str, tuple[Any, Any]] = {"generate": (local, plain), "hf": (local, ours)}
+    served = None
+    if not options.no_vllm:
+        served = load_vllm("vllm", options.model, None, settings=settings, dtype=options.dtype)
+        sides["vllm"] = (served, ours)
     report: dict[str, Any] = {"model": options.model, "dtype": options.dtype, "rows": []}
     try:
         for policy, write in sides.values():  # whatever happens once only
@@ -167,12 +176,13 @@ async def main(options: argparse.Namespace) -> dict[str, Any]:
             report["rows"].append(
                 {"side": name, "requests": count, "per_s": wall, "per_cpu_s": cpu}
             )
-        for name in ("hf", "vllm"):
+        for name in list(sides)[1:]:
             longer = Sampling(temperature=0.7, max_tokens=options.search_tokens)
             report[f"search {name}"] = await search(sides[name][0], longer, options.trees)
-        report["agreement"] = agreement_of(served)
+        if served:
+            report["agreement"] = agreement_of(served)
     finally:
-        await asyncio.gather(local.aclose(), served.aclose())
+        await asyncio.gather(*(policy.aclose() for policy in (local, served) if policy))
     return report
 
 
@@ -192,20 +202,22 @@ def agreement_of(served: VllmPolicy) -> str:
 def show(report: dict[str, Any]) -> None:
     """Tables in Markdown."""
     rows = {(r["side"], r["requests"]): r for r in report["rows"]}
+    names = list(dict.fromkeys(r["side"] for r in report["rows"]))
     print("\n| requests | " + " | ".join(f"{c} ({u})" for u in ("tokens/s", "tokens/CPU s")
-          for c in ("generate", "hf", "vllm")) + " |\n" + "| --- " * 7 + "|")  # fmt: skip
+          for c in names) + " |\n" + "| --- " * (1 + 2 * len(names)) + "|")  # fmt: skip
     for count in CONCURRENCY if rows else ():
         cells = [
-            f"{rows[side, count][unit]:.1f}"
-            for unit in ("per_s", "per_cpu_s")
-            for side in ("generate", "hf", "vllm")
+            f"{rows[side, count][unit]:.1f}" for unit in ("per_s", "per_cpu_s") for side in names
         ]
         print(f"| {count} | " + " | ".join(cells) + " |")
-    print("\n| search on | busy | tokens | seconds |\n| --- | --- | --- | --- |")
+    heads = ("busy", "tokens", "seconds", "idle before (s)", "between (s)", "after (s)")
+    print("\n| search on | " + " | ".join(heads) + " |\n" + "| --- " * 7 + "|")
     for name in ("hf", "vllm"):
-        found = report[f"search {name}"]
-        print(f"| {name} | {found['busy']:.1%} | {found['tokens']} | {found['seconds']:.1f} |")
-    print(f"\n{report['agreement']}")
+        if found := report.get(f"search {name}"):
+            idle = " | ".join(f"{found[k]:.2f}" for k in ("before", "between", "after"))
+            print(f"| {name} | {found['busy']:.1%} | {found['tokens']} | {found['seconds']:.1f} | "
+                  f"{idle} |")  # fmt: skip
+    print(f"\n{report['agreement']}" if "agreement" in report else "")
 
 
 if __name__ == "__main__":
@@ -217,6 +229,7 @@ if __name__ == "__main__":
     parser.add_argument("--max-batch", type=int, default=64, help="of hf")
     parser.add_argument("--search-tokens", type=int, default=96)
     parser.add_argument("--trees", type=int, default=8)
+    parser.add_argument("--no-vllm", action="store_true", help="what needs no vLLM alone")
     parser.add_argument("--vllm-arg", action="append", default=[])
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()

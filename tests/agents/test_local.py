@@ -45,14 +45,22 @@ def ask(policy: LocalPolicy, text: str, seed: int = 0, **sampling):
 
 
 def record_batches(monkeypatch) -> list[int]:
+    """How many rows each batch begins with, and how many it has after others have joined."""
     sizes: list[int] = []
-    real = local.generate_batch
+    real = local.sample_rows
 
-    def recording(model, prompt_ids, **arguments):
-        sizes.append(len(prompt_ids))
-        return real(model, prompt_ids, **arguments)
+    def recording(model, rows, *, join, **arguments):
+        sizes.append(len(rows))
 
-    monkeypatch.setattr(local, "generate_batch", recording)
+        def joined(under_way):
+            more = join(under_way)
+            if more:
+                sizes.append(under_way + len(more))
+            return more
+
+        return real(model, rows, join=joined, **arguments)
+
+    monkeypatch.setattr(local, "sample_rows", recording)
     return sizes
 
 
@@ -68,12 +76,57 @@ async def test_generation_carries_ids_logprobs_and_version(policy):
     assert got.policy_version == 3
 
 
-async def test_a_wave_is_one_batch_and_max_batch_splits_it(monkeypatch):
+async def test_a_wave_is_one_batch_and_freed_places_are_taken(monkeypatch):
     sizes = record_batches(monkeypatch)
     policy = make(max_batch=5)
+    policy.eos_ids = set()
+    await asyncio.gather(*(ask(policy, "ab", s, max_tokens=2 + s) for s in range(12)))
+    assert sizes == [5] * 8  # each that ends leaves its place to one that waits
+    await policy.aclose()
+
+
+async def test_where_nobody_can_join_max_batch_splits_a_wave(monkeypatch):
+    sizes = record_batches(monkeypatch)
+    policy = make("sliding", max_batch=5)
     await asyncio.gather(*(ask(policy, "ab", seed) for seed in range(12)))
     assert sizes == [5, 5, 2]
     await policy.aclose()
+
+
+async def test_an_answer_is_there_while_its_batch_goes_on(policy):
+    policy.eos_ids = set()
+    order = []
+
+    async def one(name, count):
+        await ask(policy, "ab", max_tokens=count)
+        order.append(name)
+        if name == "short":
+            await ask(policy, "abc", max_tokens=1)
+            order.append("its successor")
+
+    await asyncio.gather(one("long", 240), one("short", 1))
+    assert order == ["short", "its successor", "long"]
+
+
+async def test_nobody_joins_while_weights_wait(monkeypatch, policy):
+    sizes = record_batches(monkeypatch)
+    policy.eos_ids = set()
+    loop = asyncio.get_running_loop()
+    first = asyncio.create_task(ask(policy, "ab", max_tokens=240))
+    while not sizes:  # noqa: ASYNC110 - set in the worker thread
+        await asyncio.sleep(0)
+    state = {name: w * 0.5 for name, w in policy.model.state_dict().items()}
+    adopted = loop.run_in_executor(None, policy.load_weights, state, 3)
+    while not policy._changing and not adopted.done():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    late = await ask(policy, "ab", max_tokens=1)
+    assert (await first).policy_version == 0
+    await adopted
+    assert len(sizes) == 2
+    assert late.policy_version in (0, 3)  # a lock decides who is next
+    joined = await asyncio.gather(ask(policy, "ab", max_tokens=1), ask(policy, "ab", max_tokens=9))
+    assert {answer.policy_version for answer in joined} == {3}
+    assert not policy._changing
 
 
 async def test_answers_do_not_depend_on_the_batch(policy):
@@ -83,20 +136,20 @@ async def test_answers_do_not_depend_on_the_batch(policy):
     assert [g.token_ids for g in together] == [g.token_ids for g in alone]
 
 
-async def test_requests_during_a_batch_form_the_next(monkeypatch):
-    policy = make()
+async def test_requests_during_a_batch_form_the_next_where_nobody_can_join(monkeypatch):
+    policy = make("sliding")
     started, release = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
     sizes: list[int] = []
-    real = local.generate_batch
+    real = local.sample_rows
 
-    def slow(model, prompt_ids, **arguments):
-        sizes.append(len(prompt_ids))
+    def slow(model, rows, **arguments):
+        sizes.append(len(rows))
         loop.call_soon_threadsafe(started.set)
         release.wait(30)
-        return real(model, prompt_ids, **arguments)
+        return real(model, rows, **arguments)
 
-    monkeypatch.setattr(local, "generate_batch", slow)
+    monkeypatch.setattr(local, "sample_rows", slow)
     first = asyncio.create_task(ask(policy, "a"))
     await started.wait()  # the event loop runs on while the worker is busy
     later = [asyncio.create_task(ask(policy, "b", s)) for s in range(3)]
@@ -153,7 +206,7 @@ async def test_a_defect_in_the_worker_surfaces_and_the_next_batch_works(monkeypa
         raise KeyError("defect")
 
     with monkeypatch.context() as patch:
-        patch.setattr(local, "generate_batch", broken)
+        patch.setattr(local, "sample_rows", broken)
         with pytest.raises(KeyError, match="defect"):
             await ask(policy, "a")
     assert (await ask(policy, "a")).token_ids
@@ -161,15 +214,15 @@ async def test_a_defect_in_the_worker_surfaces_and_the_next_batch_works(monkeypa
 
 async def test_memory_errors_split_the_batch(monkeypatch, policy):
     sizes: list[int] = []
-    real = local.generate_batch
+    real = local.sample_rows
 
-    def small(model, prompt_ids, **arguments):
-        sizes.append(len(prompt_ids))
-        if len(prompt_ids) > 2 or len(prompt_ids[0]) > 9:
+    def small(model, rows, **arguments):
+        sizes.append(len(rows))
+        if len(rows) > 2 or len(rows[0].prompt_ids) > 9:
             raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried …")
-        return real(model, prompt_ids, **arguments)
+        return real(model, rows, **arguments)
 
-    monkeypatch.setattr(local, "generate_batch", small)
+    monkeypatch.setattr(local, "sample_rows", small)
     texts = ["a", "b", "c", "long long long", "d"]
     results = await asyncio.gather(*(ask(policy, t) for t in texts), return_exceptions=True)
     assert [isinstance(r, Generation) for r in results] == [True, True, True, False, True]
@@ -216,20 +269,21 @@ async def test_published_weights_change_answers_and_versions(policy):
 
 async def test_weights_change_between_batches_only(monkeypatch, policy):
     versions = []
-    real = local.generate_batch
+    real = local.sample_rows
 
-    def slow(model, prompt_ids, **arguments):
+    def slow(model, rows, **arguments):
         worker = threading.Thread(target=policy.load_weights, args=(policy.model.state_dict(), 9))
         worker.start()
-        rows = real(model, prompt_ids, **arguments)
+        real(model, rows, **arguments)
         versions.append(policy.version)
-        return rows
 
-    monkeypatch.setattr(local, "generate_batch", slow)
+    monkeypatch.setattr(local, "sample_rows", slow)
     got = await ask(policy, "a")
+    assert policy._worker is not None
+    await asyncio.wrap_future(policy._worker.submit(int))  # after the batch
     assert versions == [0]
     assert got.policy_version == 0
-    monkeypatch.setattr(local, "generate_batch", real)
+    monkeypatch.setattr(local, "sample_rows", real)
     assert (await ask(policy, "a")).policy_version == 9
 
 

@@ -9,7 +9,14 @@ torch = pytest.importorskip("torch")
 
 from tiny_models import tiny_model  # noqa: E402
 
-from mars2.agents.sampler import SampledRow, generate_batch, sample, uniforms  # noqa: E402
+from mars2.agents.sampler import (  # noqa: E402
+    Row,
+    SampledRow,
+    generate_batch,
+    sample,
+    sample_rows,
+    uniforms,
+)
 
 EOS, PAD = 1, 2
 KINDS = ["llama", "neox", "sliding"]
@@ -116,6 +123,60 @@ def test_many_tokens_grow_the_cache():
     for prompt, row in zip(ids, rows, strict=True):
         assert len(row.token_ids) == 170
         assert row.logprobs == pytest.approx(full_logprobs(model, prompt, row, 1.0), abs=2e-4)
+
+
+@pytest.mark.parametrize("kind", ["llama", "neox"])
+def test_rows_that_join_are_as_if_alone(kind):
+    """Others come with shorter and with longer prompts, into freed places and beyond them, and
+    the buffer grows, and forgets columns that nobody sees any more."""
+    model = tiny_model(kind)
+    rng = random.Random(4)
+    limits = [150, 3, 40, 1, 90, 7, 60, 130, 20, 5, 100, 2]
+    ids = prompts(12, high=8)
+    ids[4], ids[7], ids[11] = prompts(3, low=70, high=100, seed=1)
+    ids[9] = ids[8]
+    rows = [Row(p, 0.8, 1.0 if i % 3 else 0.9, limits[i], i) for i, p in enumerate(ids)]
+    waiting, sampled, most = rows[3:], {}, 0
+
+    def join(under_way):
+        nonlocal most
+        more = [waiting.pop(0) for _ in range(min(len(waiting), 5 - under_way, 2))]
+        if rng.random() < 0.8:  # not at once, so that the columns move on meanwhile
+            waiting[:0] = more
+            more = []
+        most = max(most, under_way + len(more))
+        return more
+
+    def ended(number, row):
+        assert number not in sampled
+        sampled[number] = row
+
+    sample_rows(model, rows[:3], eos_ids=set(), pad_id=PAD, ended=ended, join=join)
+    assert most == 5
+    assert len(sampled) == len(rows)
+    for i, row in enumerate(rows):
+        assert len(sampled[i].token_ids) == limits[i]
+        expected = full_logprobs(model, ids[i], sampled[i], 0.8)
+        assert sampled[i].logprobs == pytest.approx(expected, abs=2e-4)
+        alone: dict[int, SampledRow] = {}
+        sample_rows(model, [row], eos_ids=set(), pad_id=PAD, ended=alone.__setitem__)
+        assert alone[0].token_ids == sampled[i].token_ids
+
+
+def test_nobody_joins_a_model_with_windows():
+    def join(under_way):
+        raise AssertionError
+
+    rows: dict[int, SampledRow] = {}
+    sample_rows(
+        tiny_model("sliding"),
+        [Row([5], 1.0, 1.0, 9, 0)],
+        eos_ids=set(),
+        pad_id=PAD,
+        ended=rows.__setitem__,
+        join=join,
+    )
+    assert len(rows[0].token_ids) == 9
 
 
 def test_sampling_follows_the_distribution():

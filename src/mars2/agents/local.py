@@ -1,8 +1,9 @@
 """A policy whose weights live in this process: batches concurrent requests, can be trained.
 
 Requests that are under way together are answered as one batch by a worker thread, so the event
-loop never waits for a model. Sampling is seeded request by request: what else happens to be in
-a batch does not change an answer.
+loop never waits for a model. Each answer is handed over when it ends, and a request that waits
+takes its place between two tokens: while programs are judged, the model goes on. Sampling is
+seeded request by request: what else happens to be in a batch does not change an answer.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import asyncio
 import copy
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +25,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mars2.agents.base import Policy, PromptStyle
 from mars2.agents.codec import Codec, context_of, eos_ids
-from mars2.agents.sampler import SampledRow, generate_batch
+from mars2.agents.sampler import Row, SampledRow, sample_rows
 from mars2.errors import GenerationError
 from mars2.types import Generation, Message, Sampling, Usage
 
@@ -35,14 +38,14 @@ class _Request:
     answer: asyncio.Future[Generation]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Ready:
-    """A request that fits the context, with its prompt as token ids."""
+    """A request that fits the context, as the sampler takes it."""
 
-    index: int
-    prompt_ids: list[int]
-    sampling: Sampling
-    seed: int
+    request: _Request
+    row: Row
+    since: float
+    answered: bool = False
 
 
 class LocalPolicy(Policy):
@@ -54,7 +57,8 @@ class LocalPolicy(Policy):
         tokenizer: with a chat template for chat models; without one (base and micro models)
             messages are concatenated.
         prompt_style: the rendering of prompts the model was made for.
-        max_batch: most requests in one batch; more wait for the next.
+        max_batch: most requests under way together; more wait until one of these ends, or, with
+            models that nobody can join (windows, recurrent layers), until all have.
         linger_s: a batch starts when no request arrived for this long, so that a wave of
             requests becomes one batch.
     """
@@ -85,10 +89,11 @@ class LocalPolicy(Policy):
         self.pad_id = _pad_id(tokenizer, self.eos_ids)
         self.context = context_of(model.config)
         self.codec = Codec(name, tokenizer, prompt_style, self.eos_ids, self.context)
-        self._waiting: list[_Request] = []
+        self._waiting: deque[_Request] = deque()
         self._dispatcher: asyncio.Task[None] | None = None
         self._worker: ThreadPoolExecutor | None = None
         self._weights = threading.Lock()  # held while a batch runs or weights change
+        self._changing: list[None] = []  # one for each who waits for the batch under way to end
 
     # ------------------------------------------------------------------ requests
 
@@ -108,7 +113,7 @@ class LocalPolicy(Policy):
         request = _Request(tuple(messages), sampling, seed, loop.create_future())
         dispatcher = self._dispatcher
         if dispatcher is None or dispatcher.done() or dispatcher.get_loop() is not loop:
-            self._waiting = []  # a closed event loop may have left some behind
+            self._waiting = deque()  # a closed event loop may have left some behind
             self._dispatcher = loop.create_task(self._dispatch(), name=f"batches of {self.name}")
         self._waiting.append(request)
         return await request.answer
@@ -121,102 +126,120 @@ class LocalPolicy(Policy):
             await asyncio.gather(dispatcher, return_exceptions=True)
         for request in self._waiting:
             _fail(request, GenerationError(f"policy {self.name!r} was closed"))
-        self._waiting = []
+        self._waiting.clear()
         worker, self._worker = self._worker, None
         if worker is not None:
             await asyncio.to_thread(worker.shutdown)
 
     async def _dispatch(self) -> None:
-        """Runs while requests wait: collect a wave, answer it, and again."""
+        """Runs while requests wait: collect a wave, answer it and who joins it, and again."""
         loop = asyncio.get_running_loop()
+        waiting = self._waiting
         batch: list[_Request] = []
         try:
             while await self._collect():
-                batch, self._waiting = (
-                    self._waiting[: self.max_batch],
-                    self._waiting[self.max_batch :],
-                )
+                batch = [waiting.popleft() for _ in range(min(len(waiting), self.max_batch))]
                 if self._worker is None:
                     self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"mars2-{self.name}")
-                work = [(r.messages, r.sampling, r.seed) for r in batch]
                 try:
-                    answers = await loop.run_in_executor(self._worker, self._answer, work)
+                    await loop.run_in_executor(self._worker, self._answer, batch, waiting)
                 except Exception as error:  # a defect of ours: whoever waits shall see it
-                    answers = [error] * len(batch)
-                for request, answer in zip(batch, answers, strict=True):
-                    if isinstance(answer, BaseException):
-                        _fail(request, answer)
-                    elif not request.answer.done():
-                        request.answer.set_result(answer)
+                    for request in batch:
+                        _fail(request, error)
         finally:
             for request in batch:  # only if this task was cancelled
                 _fail(request, GenerationError(f"policy {self.name!r} was closed"))
 
     async def _collect(self) -> bool:
         """Wait until no more requests arrive; False if none is left."""
+        waiting = self._waiting
         seen = -1
-        while len(self._waiting) > seen and len(self._waiting) < self.max_batch:
-            seen = len(self._waiting)
+        while len(waiting) > seen and len(waiting) < self.max_batch:
+            seen = len(waiting)
             await asyncio.sleep(self.linger_s)
-        self._waiting = [r for r in self._waiting if not r.answer.done()]  # not the cancelled
-        return bool(self._waiting)
+        live = [r for r in waiting if not r.answer.done()]  # not the cancelled
+        waiting.clear()
+        waiting.extend(live)
+        return bool(waiting)
 
     # ------------------------------------------------------------------ the worker thread
 
-    def _answer(
-        self, work: list[tuple[tuple[Message, ...], Sampling, int]]
-    ) -> list[Generation | BaseException]:
-        """One answer or error a request, in order; called in the worker thread."""
-        answers: list[Generation | BaseException] = [GenerationError("not answered")] * len(work)
-        ready: list[_Ready] = []
-        for index, (messages, sampling, seed) in enumerate(work):
-            try:
-                ids, sampling = self.codec.prompt(messages, sampling)
-                ready.append(_Ready(index, ids, sampling, seed))
-            except Exception as error:
-                answers[index] = error
+    def _answer(self, batch: list[_Request], waiting: deque[_Request]) -> None:
+        """Answer these requests and those that join them, which are added to `batch`."""
         with self._weights:
-            self._sample(ready, answers)
-        return answers
+            self._sample(self._ready(batch), batch, waiting)
 
-    def _sample(self, ready: list[_Ready], answers: list[Generation | BaseException]) -> None:
-        """Fill `answers`; where memory does not suffice, in halves."""
+    def _ready(self, requests: Sequence[_Request]) -> list[_Ready]:
+        """Those that fit; the others are told why not."""
+        ready = []
+        for request in requests:
+            try:
+                ids, how = self.codec.prompt(request.messages, request.sampling)
+                row = Row(ids, how.temperature, how.top_p, how.max_tokens, request.seed)
+            except Exception as error:
+                _settle(request, error)
+            else:
+                ready.append(_Ready(request, row, time.monotonic()))
+        return ready
+
+    def _sample(
+        self, ready: list[_Ready], batch: list[_Request], waiting: deque[_Request] | None
+    ) -> None:
+        """Answer `ready` and who joins from `waiting`; in halves where memory does not suffice."""
         if not ready:
             return
-        started = time.monotonic()
+
+        def join(under_way: int) -> Sequence[Row]:
+            if not waiting or self._changing:
+                return ()
+            more: list[_Request] = []
+            while len(more) < self.max_batch - under_way:
+                try:
+                    request = waiting.popleft()
+                except IndexError:
+                    break
+                if not request.answer.done():
+                    more.append(request)
+            batch.extend(more)
+            joined = self._ready(more)
+            ready.extend(joined)
+            return [r.row for r in joined]
+
+        def ended(number: int, sampled: SampledRow) -> None:
+            r = ready[number]
+            r.answered = True
+            seconds = time.monotonic() - r.since
+            _settle(r.request, self._generation(list(r.row.prompt_ids), sampled, seconds))
+
         try:
-            rows = generate_batch(
+            sample_rows(
                 self.model,
-                [r.prompt_ids for r in ready],
-                temperature=[r.sampling.temperature for r in ready],
-                top_p=[r.sampling.top_p for r in ready],
-                max_tokens=[r.sampling.max_tokens for r in ready],
-                seeds=[r.seed for r in ready],
+                [r.row for r in ready],
                 eos_ids=self.eos_ids,
                 pad_id=self.pad_id,
+                ended=ended,
+                join=join,
             )
         except FloatingPointError as error:
+            said = GenerationError(f"policy {self.name!r}, version {self.version}: {error}")
             for r in ready:
-                answers[r.index] = GenerationError(
-                    f"policy {self.name!r}, version {self.version}: {error}"
-                )
-            return
+                _settle(r.request, said)
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
+            left = [r for r in ready if not r.answered]
             if len(ready) == 1:
-                answers[ready[0].index] = GenerationError(
-                    f"policy {self.name!r}: not enough memory for one request of "
-                    f"{len(ready[0].prompt_ids)} + {ready[0].sampling.max_tokens} tokens"
+                _settle(
+                    ready[0].request,
+                    GenerationError(
+                        f"policy {self.name!r}: not enough memory for one request of "
+                        f"{len(ready[0].row.prompt_ids)} + {ready[0].row.max_tokens} tokens"
+                    ),
                 )
                 return
-            half = len(ready) // 2
-            self._sample(ready[:half], answers)
-            self._sample(ready[half:], answers)
-            return
-        seconds = time.monotonic() - started
-        for r, row in zip(ready, rows, strict=True):
-            answers[r.index] = self._generation(r.prompt_ids, row, seconds)
+            half = (len(left) + 1) // 2
+            self._sample(left[:half], batch, None)  # nobody joins what is too much already
+            self._sample(left[half:], batch, None)
 
     def _generation(self, prompt_ids: list[int], row: SampledRow, seconds: float) -> Generation:
         return Generation(
@@ -264,10 +287,20 @@ class LocalPolicy(Policy):
                     f"policy {self.name!r}: {name} has shape {tuple(weight.shape)}, "
                     f"the model's is {tuple(own[name].shape)}"
                 )
-        with self._weights, torch.no_grad():
+        with self._between_batches(), torch.no_grad():
             for name, weight in state_dict.items():
                 own[name].copy_(weight)
             self.version = version
+
+    @contextmanager
+    def _between_batches(self) -> Iterator[None]:
+        """Nobody joins the batch under way, and when it has ended no other one begins."""
+        self._changing.append(None)
+        try:
+            with self._weights:
+                yield
+        finally:
+            self._changing.pop()
 
     def differs(self, state_dict: dict[str, Tensor]) -> str | None:
         """Name of a weight that is not as given, but for its dtype; None if all of these are."""
@@ -279,9 +312,21 @@ class LocalPolicy(Policy):
 
     def clone_model(self) -> nn.Module:
         """An independent float32 copy of the model, in evaluation mode, gradients enabled."""
-        with self._weights:
+        with self._between_batches():
             clone: nn.Module = copy.deepcopy(self.model)
         return clone.float().eval().requires_grad_(True)
+
+
+def _settle(request: _Request, outcome: Generation | BaseException) -> None:
+    """Answer a request, from the worker thread."""
+
+    def settle() -> None:
+        if isinstance(outcome, BaseException):
+            _fail(request, outcome)
+        elif not request.answer.done():
+            request.answer.set_result(outcome)
+
+    request.answer.get_loop().call_soon_threadsafe(settle)
 
 
 def _fail(request: _Request, error: BaseException) -> None:

@@ -4,22 +4,45 @@ Why not `model.generate`: training needs the log-probability of every token at t
 temperature, and a row's tokens must depend on its own seed only, not on which other rows happen
 to share the batch. Each row draws its uniform numbers from its own counter-based generator
 (Philox, keyed by the seed) and turns them into tokens by inverting the cumulative distribution.
+And a row that ends is handed over at once, and its place to a row that waits.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
-from mars2.agents.kvcache import BufferCache, supports_buffer_cache
+from mars2.agents.decoders import decoder_for
 
-_PREFILL_TOKENS = 16384  # padded prompt tokens of one forward pass: bounds activation memory
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What to sample: a prompt's token ids, not empty, and how; see `generate_batch`.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    prompt_ids: Sequence[int]
+    temperature: float
+    top_p: float
+    max_tokens: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not self.prompt_ids:
+            raise ValueError("a prompt has no tokens")
+        if not self.temperature > 0:
+            raise ValueError("temperature must be above 0")
+        if not 0 < self.top_p <= 1:
+            raise ValueError("top_p must be in (0, 1]")
+        if self.max_tokens < 1:
+            raise ValueError("max_tokens must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +89,42 @@ def generate_batch(
         ValueError: the arguments disagree in length or are out of range.
         FloatingPointError: the model's logits are not finite.
     """
-    _check(prompt_ids, temperature, top_p, max_tokens, seeds)
-    if not prompt_ids:
-        return []
+    columns = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seeds": seeds}
+    for name, values in columns.items():
+        if len(values) != len(prompt_ids):
+            raise ValueError(f"{len(prompt_ids)} prompts but {len(values)} values of {name}")
+    rows = list(map(Row, prompt_ids, temperature, top_p, max_tokens, seeds))
+    sampled: dict[int, SampledRow] = {}
+    sample_rows(model, rows, eos_ids=eos_ids, pad_id=pad_id, ended=sampled.__setitem__)
+    return [sampled[i] for i in range(len(rows))]
+
+
+def sample_rows(
+    model: PreTrainedModel,
+    rows: Sequence[Row],
+    *,
+    eos_ids: set[int],
+    pad_id: int,
+    ended: Callable[[int, SampledRow], None],
+    join: Callable[[int], Sequence[Row]] | None = None,
+) -> None:
+    """Sample rows, and rows that come later beside them, until none is left.
+
+    Args:
+        ended: called with a row's number, counted in the order of arrival, as soon as it ends.
+        join: asked between two tokens, with the number of rows under way, for rows to take in.
+            Not asked of models that cannot take rows in: those with windows or recurrent layers.
+
+    Raises:
+        FloatingPointError: the model's logits are not finite.
+    """
+    if not rows:
+        return
     training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            return _Batch(
-                model, prompt_ids, temperature, top_p, max_tokens, seeds, eos_ids, pad_id
-            ).run()
+            _Batch(model, eos_ids, pad_id, ended).run(rows, join)
     finally:
         model.train(training)
 
@@ -85,112 +134,116 @@ def uniforms(seed: int, count: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=seed % (1 << 64))).random(count)
 
 
-def _check(
-    prompt_ids: Sequence[Sequence[int]],
-    temperature: Sequence[float],
-    top_p: Sequence[float],
-    max_tokens: Sequence[int],
-    seeds: Sequence[int],
-) -> None:
-    rows = len(prompt_ids)
-    for name, values in (
-        ("temperature", temperature),
-        ("top_p", top_p),
-        ("max_tokens", max_tokens),
-        ("seeds", seeds),
-    ):
-        if len(values) != rows:
-            raise ValueError(f"{rows} prompts but {len(values)} values of {name}")
-    if any(len(ids) == 0 for ids in prompt_ids):
-        raise ValueError("a prompt has no tokens")
-    if any(not t > 0 for t in temperature):
-        raise ValueError("temperature must be above 0")
-    if any(not 0 < p <= 1 for p in top_p):
-        raise ValueError("top_p must be in (0, 1]")
-    if any(n < 1 for n in max_tokens):
-        raise ValueError("max_tokens must be at least 1")
-
-
 class _Batch:
-    """The rows under way. Finished rows leave at once, so tensors hold live rows only.
+    """The rows under way. Tensors hold one line each of these; a row that ended leaves at once.
 
-    `order[i]` is the caller's index of live row i.
+    `numbers[i]` is the caller's number of line i.
     """
 
     def __init__(
         self,
         model: PreTrainedModel,
-        prompt_ids: Sequence[Sequence[int]],
-        temperature: Sequence[float],
-        top_p: Sequence[float],
-        max_tokens: Sequence[int],
-        seeds: Sequence[int],
         eos_ids: set[int],
         pad_id: int,
+        ended: Callable[[int, SampledRow], None],
     ) -> None:
-        self.model = model
         self.device = model.device
-        self.prompts = prompt_ids
-        self.pad_id = pad_id
-        self.columns = max(len(ids) for ids in prompt_ids)
-        self.rows = len(prompt_ids)
-        self.padded = any(len(ids) != self.columns for ids in prompt_ids)
-        parameters = inspect.signature(model.forward).parameters
-        self.takes_positions = "position_ids" in parameters
-        self.keep_last: dict[str, Any] = (
-            {"logits_to_keep": 1} if "logits_to_keep" in parameters else {}
-        )
-
-        def column(values: Sequence[float], dtype: torch.dtype) -> torch.Tensor:
-            return torch.tensor(values, dtype=dtype, device=self.device)[:, None]
-
-        steps = max(max_tokens)
-        self.order = torch.arange(self.rows, device=self.device)
-        self.positions = column([len(ids) for ids in prompt_ids], torch.long)
-        self.inverse_temperature = column([1.0 / t for t in temperature], torch.float32)
-        self.top_p = column(top_p, torch.float32) if min(top_p) < 1 else None
-        self.limits = column(max_tokens, torch.long)[:, 0]
-        noise = np.zeros((self.rows, steps), dtype=np.float32)
-        for row, (seed, count) in enumerate(zip(seeds, max_tokens, strict=True)):
-            noise[row, :count] = uniforms(seed, count)
-        self.noise = torch.from_numpy(noise).to(self.device)
+        self.decoder = decoder_for(model, pad_id)
         self.eos_ids = eos_ids
-        self.tokens = torch.zeros(self.rows, steps, dtype=torch.long, device=self.device)
-        self.logprobs = torch.zeros(self.rows, steps, device=self.device)
-        self.lengths = torch.zeros(self.rows, dtype=torch.long, device=self.device)
-        self.stopped = torch.zeros(self.rows, dtype=torch.bool, device=self.device)
-        self.decoder: _BufferDecoder | _GenericDecoder = (
-            _BufferDecoder(self) if supports_buffer_cache(model) else _GenericDecoder(self)
-        )
+        self.ended = ended
+        self.seen = 0  # rows taken in so far
+        self.nucleus = False  # whether any of them samples from a part of the distribution
 
-    def run(self) -> list[SampledRow]:
-        logits = self.decoder.prefill()
+        def empty(dtype: torch.dtype, *columns: int) -> torch.Tensor:
+            return torch.zeros(0, *columns, dtype=dtype, device=self.device)
+
+        self.numbers = empty(torch.long)
+        self.inverse_temperature = empty(torch.float32, 1)
+        self.top_p = empty(torch.float32, 1)
+        self.limits = empty(torch.long)
+        self.lengths = empty(torch.long)  # tokens so far
+        self.noise = empty(torch.float32, 0)
+        self.tokens = empty(torch.long, 0)
+        self.logprobs = empty(torch.float32, 0)
+
+    def run(self, rows: Sequence[Row], join: Callable[[int], Sequence[Row]] | None) -> None:
+        logits = self._read(rows)
         is_eos = torch.zeros(logits.shape[-1], dtype=torch.bool, device=self.device)
         is_eos[[i for i in self.eos_ids if 0 <= i < len(is_eos)]] = True
-        step = 0
         while True:
+            at = self.lengths[:, None]
+            nucleus = self.top_p if self.nucleus else None
             token, logprob = sample(
-                logits, self.inverse_temperature, self.top_p, self.noise[:, step : step + 1]
+                logits, self.inverse_temperature, nucleus, self.noise.gather(1, at)
             )
-            self.tokens[self.order, step] = token
-            self.logprobs[self.order, step] = logprob
-            step += 1
+            self.tokens.scatter_(1, at, token[:, None])
+            self.logprobs.scatter_(1, at, logprob[:, None])
+            self.lengths += 1
             stopped = is_eos[token]
-            done = stopped | (self.limits <= step)
+            done = stopped | (self.limits <= self.lengths)
             if bool(done.any()):
-                finished = self.order[done]
-                self.lengths[finished] = step
-                self.stopped[finished] = stopped[done]
+                self._hand_over(done, stopped)
                 keep = self._drop(done)
                 if keep is None:
-                    break
+                    return
                 token = token[keep]
             logits = self.decoder.step(token[:, None])
-            self.positions += 1
-        return self._collect()
+            if join and self.decoder.joins and (more := join(len(self.numbers))):
+                logits = torch.cat([logits, self._read(more)])
+
+    def _read(self, rows: Sequence[Row]) -> torch.Tensor:
+        """Take rows in, as the last lines; the logits of their first tokens."""
+        logits = self.decoder.read([row.prompt_ids for row in rows])
+
+        def column(values: Sequence[float], dtype: torch.dtype) -> torch.Tensor:
+            return torch.tensor(values, dtype=dtype, device=self.device)
+
+        def below(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+            steps = max(old.shape[1], new.shape[1])
+            wide = [torch.nn.functional.pad(t, (0, steps - t.shape[1])) for t in (old, new)]
+            return torch.cat(wide)
+
+        limits = [row.max_tokens for row in rows]
+        noise = np.zeros((len(rows), max(limits)), dtype=np.float32)
+        for i, row in enumerate(rows):
+            noise[i, : row.max_tokens] = uniforms(row.seed, row.max_tokens)
+        drawn = torch.from_numpy(noise).to(self.device)
+        self.noise = below(self.noise, drawn)
+        self.tokens = below(self.tokens, torch.zeros_like(drawn, dtype=torch.long))
+        self.logprobs = below(self.logprobs, torch.zeros_like(drawn))
+        heat = column([1 / row.temperature for row in rows], torch.float32)[:, None]
+        self.inverse_temperature = torch.cat([self.inverse_temperature, heat])
+        self.top_p = torch.cat(
+            [self.top_p, column([row.top_p for row in rows], torch.float32)[:, None]]
+        )
+        self.nucleus = self.nucleus or any(row.top_p < 1 for row in rows)
+        self.limits = torch.cat([self.limits, column(limits, torch.long)])
+        self.lengths = torch.cat([self.lengths, torch.zeros_like(self.limits[: len(rows)])])
+        numbers = range(self.seen, self.seen + len(rows))
+        self.numbers = torch.cat([self.numbers, column(numbers, torch.long)])
+        self.seen += len(rows)
+        return logits
+
+    def _hand_over(self, done: torch.Tensor, stopped: torch.Tensor) -> None:
+        numbers, lengths = self.numbers[done].tolist(), self.lengths[done].tolist()
+        tokens, logprobs = self.tokens[done].cpu(), self.logprobs[done].cpu()
+        for i, (number, eos) in enumerate(zip(numbers, stopped[done].tolist(), strict=True)):
+            chosen = logprobs[i, : lengths[i]]
+            if not bool(torch.isfinite(chosen).all()):
+                raise FloatingPointError(
+                    "the model's logits are not finite: its weights are broken"
+                )
+            self.ended(
+                number,
+                SampledRow(
+                    token_ids=tokens[i, : lengths[i]].tolist(),
+                    logprobs=chosen.tolist(),
+                    finish_reason="stop" if eos else "length",
+                ),
+            )
 
     def _drop(self, done: torch.Tensor) -> torch.Tensor | None:
-        """Remove finished rows; which old rows are the new ones, or None if none is left."""
+        """Remove ended rows; which old lines are the new ones, or None if none is left."""
         alive = int((~done).sum())
         if alive == 0:
             return None
@@ -199,162 +252,21 @@ class _Batch:
         movers = (~done[alive:]).nonzero()[:, 0] + alive
         keep = torch.arange(alive, device=self.device)
         keep[holes] = movers
-        self.order = self.order[keep]
-        self.positions = self.positions[keep]
-        self.inverse_temperature = self.inverse_temperature[keep]
-        self.limits = self.limits[keep]
-        self.noise = self.noise[keep]
-        if self.top_p is not None:
-            self.top_p = self.top_p[keep]
+        for name in (
+            "numbers",
+            "inverse_temperature",
+            "top_p",
+            "limits",
+            "lengths",
+            "noise",
+            "tokens",
+            "logprobs",
+        ):
+            lines = getattr(self, name)
+            lines[holes] = lines[movers]
+            setattr(self, name, lines[:alive])
         self.decoder.drop(keep, holes, movers, alive)
         return keep
-
-    def _collect(self) -> list[SampledRow]:
-        lengths = self.lengths.tolist()
-        stopped = self.stopped.tolist()
-        tokens, logprobs = self.tokens.cpu(), self.logprobs.cpu()
-        if not bool(torch.isfinite(logprobs).all()):
-            raise FloatingPointError("the model's logits are not finite: its weights are broken")
-        return [
-            SampledRow(
-                token_ids=tokens[row, : lengths[row]].tolist(),
-                logprobs=logprobs[row, : lengths[row]].tolist(),
-                finish_reason="stop" if stopped[row] else "length",
-            )
-            for row in range(len(lengths))
-        ]
-
-    def padded_prompts(
-        self, which: Sequence[int], columns: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Ids, attention mask and positions, each int64 [len(which), columns], left-padded."""
-        ids = np.full((len(which), columns), self.pad_id, dtype=np.int64)
-        mask = np.zeros((len(which), columns), dtype=np.int64)
-        for i, row in enumerate(which):
-            prompt = self.prompts[row]
-            ids[i, columns - len(prompt) :] = prompt
-            mask[i, columns - len(prompt) :] = 1
-        positions = np.maximum(mask.cumsum(1) - 1, 0)
-        return (
-            torch.from_numpy(ids).to(self.device),
-            torch.from_numpy(mask).to(self.device),
-            torch.from_numpy(positions).to(self.device),
-        )
-
-    def forward(
-        self, ids: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None, cache: Any
-    ) -> torch.Tensor:
-        """Logits of the last position, [rows, vocabulary]."""
-        kwargs: dict[str, Any] = dict(self.keep_last)
-        if self.takes_positions:
-            kwargs["position_ids"] = positions
-        output = self.model(
-            input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **kwargs
-        )
-        return output.logits[:, -1]
-
-
-class _BufferDecoder:
-    """The fast path: one prefill per distinct prompt, grouped by length; masks made once."""
-
-    def __init__(self, batch: _Batch) -> None:
-        self.batch = batch
-        config = batch.model.config.get_text_config()
-        self.cache = BufferCache(config.num_hidden_layers, batch.rows, batch.columns)
-        self.column = batch.columns
-        self.hidden: torch.Tensor | None = None  # bool [rows, prompt columns]: padding
-        self.mask: torch.Tensor | None = None
-        if batch.padded:
-            lengths = batch.positions  # still the prompt lengths
-            columns = torch.arange(batch.columns, device=batch.device)[None, :]
-            self.hidden = columns < batch.columns - lengths
-
-    def prefill(self) -> torch.Tensor:
-        batch = self.batch
-        owners: dict[tuple[int, ...], list[int]] = {}
-        for row, ids in enumerate(batch.prompts):
-            owners.setdefault(tuple(ids), []).append(row)
-        logits: torch.Tensor | None = None
-        for group in _length_groups(list(owners)):
-            width = len(group[-1])
-            inputs, mask, positions = batch.padded_prompts([owners[p][0] for p in group], width)
-            rows = [row for prompt in group for row in owners[prompt]]
-            source = [i for i, prompt in enumerate(group) for _ in owners[prompt]]
-            rows_t = torch.tensor(rows, device=batch.device)
-            source_t = torch.tensor(source, device=batch.device)
-            self.cache.fill_rows(rows_t, source_t)
-            even = len(group[0]) == width
-            out = batch.forward(inputs, positions, None if even else mask, self.cache)
-            if logits is None:
-                logits = out.new_empty(batch.rows, out.shape[-1])
-            logits[rows_t] = out[source_t]
-        self.cache.finish_prompts()
-        assert logits is not None
-        return logits
-
-    def step(self, token: torch.Tensor) -> torch.Tensor:
-        self.column += 1
-        mask = None
-        if self.hidden is not None:
-            if self.mask is None or self.mask.shape[-1] < self.column:
-                self.mask = self._decode_mask(self.column + 64)
-            mask = self.mask[..., : self.column]
-        return self.batch.forward(token, self.batch.positions, mask, self.cache)
-
-    def drop(
-        self, keep: torch.Tensor, holes: torch.Tensor, movers: torch.Tensor, alive: int
-    ) -> None:
-        self.cache.move_rows(holes, movers, alive)
-        if self.hidden is not None:
-            self.hidden = self.hidden[keep]
-            if self.mask is not None:
-                self.mask = self.mask[keep]
-
-    def _decode_mask(self, columns: int) -> torch.Tensor:
-        """Additive [rows, 1, 1, columns]: the dtype's lowest value at padding, 0 elsewhere."""
-        assert self.hidden is not None
-        dtype = self.batch.model.dtype
-        rows, prompt = self.hidden.shape
-        mask = torch.zeros(rows, 1, 1, columns, dtype=dtype, device=self.batch.device)
-        mask[:, 0, 0, :prompt].masked_fill_(self.hidden, torch.finfo(dtype).min)
-        return mask
-
-
-class _GenericDecoder:
-    """Any other decoder (sliding windows, flash attention): transformers' cache and masks."""
-
-    def __init__(self, batch: _Batch) -> None:
-        self.batch = batch
-        self.cache = DynamicCache(config=batch.model.config)
-        self.mask = torch.empty(0)
-
-    def prefill(self) -> torch.Tensor:
-        batch = self.batch
-        ids, self.mask, positions = batch.padded_prompts(range(batch.rows), batch.columns)
-        return batch.forward(ids, positions, self.mask, self.cache)
-
-    def step(self, token: torch.Tensor) -> torch.Tensor:
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(self.mask), 1)], dim=1)
-        return self.batch.forward(token, self.batch.positions, self.mask, self.cache)
-
-    def drop(
-        self, keep: torch.Tensor, holes: torch.Tensor, movers: torch.Tensor, alive: int
-    ) -> None:
-        self.cache.batch_select_indices(keep)
-        self.mask = self.mask[keep]
-
-
-def _length_groups(prompts: list[tuple[int, ...]]) -> list[list[tuple[int, ...]]]:
-    """Distinct prompts, shortest first, in groups that waste little on padding."""
-    groups: list[list[tuple[int, ...]]] = []
-    for prompt in sorted(prompts, key=len):
-        group = groups[-1] if groups else []
-        fits = (len(group) + 1) * len(prompt) <= _PREFILL_TOKENS
-        if group and fits and len(prompt) <= 16 + 1.25 * len(group[0]):
-            group.append(prompt)
-        else:
-            groups.append([prompt])
-    return groups
 
 
 def sample(
@@ -376,14 +288,13 @@ def sample(
         the temperature, float32 [rows].
     """
     probs = torch.softmax(logits.float() * inverse_temperature, dim=-1)
-    if top_p is None:
-        token = _invert(probs, noise)
-    else:
+    token = _invert(probs, noise)
+    if top_p is not None:
         ranked, ids = probs.sort(dim=-1, descending=True, stable=True)
         before = ranked.cumsum(-1) - ranked  # mass of likelier tokens: the first is always kept
-        # 1 means everything, also where rounding pushes the mass beyond it.
-        ranked = ranked.masked_fill((before >= top_p) & (top_p < 1), 0.0)
-        token = ids.gather(1, _invert(ranked, noise)[:, None])[:, 0]
+        likely = ids.gather(1, _invert(ranked.masked_fill(before >= top_p, 0.0), noise)[:, None])
+        # Who samples from everything does so in one way, whoever else is in the batch.
+        token = torch.where(top_p[:, 0] < 1, likely[:, 0], token)
     return token, probs.gather(1, token[:, None])[:, 0].log()
 
 

@@ -196,7 +196,10 @@ def _publish_seconds(layout: Layout, shape: Shape) -> float:
 def _batched(
     config: RunConfig, layout: Layout, p: PolicyPlan, trees: float, limit: int
 ) -> PolicyPlan:
-    """Generating in this process: waves of `in_flight`, static batches of `max_batch`."""
+    """Generating in this process: waves of `in_flight`, reckoned as full batches one after another.
+
+    That requests may join a batch between two tokens is left out: it saves some of the tails.
+    """
     work, search = layout.workload, config.search
     waves = math.ceil(search.nodes / search.in_flight)
     together = min(search.concurrency, trees * search.in_flight) * p.share
