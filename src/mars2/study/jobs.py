@@ -51,19 +51,27 @@ class Job:
         return self.marker(out).exists()
 
     def do(self, out: Path, run: Run) -> int:
-        """Do it and leave the marker. What it costs is measured only if nothing was begun."""
+        """Do it and leave the marker, with its wall time and its CPU time in seconds, that of ended
+        child processes included. What it costs is measured only if nothing was begun."""
         begun = out / "begun" / f"{self.name}.json"
         whole = not begun.exists()
         begun.parent.mkdir(parents=True, exist_ok=True)
         begun.touch()
-        started = time.monotonic()
+        started, used = time.monotonic(), _cpu_seconds()
         code = self.work(run)
         if code == 0:
             seconds = round(time.monotonic() - started, 2) if whole else None
+            cpu = round(_cpu_seconds() - used, 2) if whole else None
             self.marker(out).parent.mkdir(parents=True, exist_ok=True)
             facts = {"kind": self.kind, "nodes": self.nodes, "updates": self.updates}
-            write_json(self.marker(out), facts | {"seconds": seconds})
+            write_json(self.marker(out), facts | {"seconds": seconds, "cpu_seconds": cpu})
         return code
+
+
+def _cpu_seconds() -> float:
+    """Of this process and its ended children; threads included."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def jobs_of(grid: Grid, cell: Cell) -> list[Job]:
