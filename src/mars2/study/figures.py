@@ -101,10 +101,12 @@ def _gains(one: Predicted) -> Figure:
                     curve = Curve([known["mean"]], [gain["mean"]], low, high)
                     lines.append(Line(team.label, curve, marks=True))
             if lines:
-                panels.append(Panel(y, "gain", lines, x=x.replace("_", " "), whole=False))
+                label = x.replace("_", " ")
+                panels.append(Panel(f"Gain in {y}", "gain", lines, x=label, whole=x == "agents"))
     note = "A team a point. Bars are 95 % intervals over seeds and problems."
     title = f"Before training, and the gain: {one.name}"
-    return Figure(f"prediction-{one.name}", title, panels, columns=2, note=note)
+    columns = len(one.declared.y)
+    return Figure(f"prediction-{one.name}", title, panels, columns=columns, note=note)
 
 
 def _band(arm: str, points: Sequence[tuple[int, Any]]) -> Line:
