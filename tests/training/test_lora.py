@@ -171,3 +171,23 @@ async def test_a_run_with_adapters_resumes_to_the_same_weights(tmp_path):
         held = policy.model.state_dict()
         assert all(torch.equal(held[k], weights[0][k]) for k in held)
         assert any(not torch.equal(held[k], w) for k, w in start.model.state_dict().items())
+
+
+def test_autocast_takes_inputs_as_they_are_and_computes_the_same():
+    casts, gradients = [], []
+    for as_it_is in (True, False):
+        torch.manual_seed(0)
+        made = learner(precision="bfloat16")
+        for weight in lora.adapter_weights(made.model).values():
+            weight.normal_(std=0.1)  # fresh ones change nothing
+        abilities(made.model)
+        for layer in lora._layers(made.model).values():
+            assert not layer.cast_input_dtype_enabled
+            layer.cast_input_dtype_enabled = not as_it_is
+        with torch.profiler.profile() as seen, made._autocast():
+            output_logprobs(made.model, ROWS).sum().backward()
+        casts.append(sum(e.name == "aten::_to_copy" for e in seen.events()))
+        gradients.append({n: p.grad for n, p in made.model.named_parameters() if p.requires_grad})
+    assert casts[0] < casts[1]
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradient, gradients[1][name], rtol=0, atol=0)

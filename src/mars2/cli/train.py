@@ -139,6 +139,7 @@ def _run_training(config: RunConfig, out: Path, resume: bool, output: Output) ->
     _refuse_budgets(config)
     try:
         import mars2.training.trainer  # noqa: F401
+        from mars2.training.memory import share_one_heap
     except ImportError as error:
         raise UsageError(f"training needs torch: pip install 'mars2[train]' ({error})") from None
     check_trackers(config.train.trackers)
@@ -149,6 +150,7 @@ def _run_training(config: RunConfig, out: Path, resume: bool, output: Output) ->
     problems = wanted.load(limits.train, output)
     held = Selection(limit=limits.heldout_limit, skip_bad=limits.skip_bad)
     heldout = held.load(limits.heldout, output) if limits.heldout else []
+    share_one_heap()  # before policies and learners start threads
     with open_runtime(config, output.log) as runtime:
         session = Session(config, out, resume, output, problems, heldout, runtime)
         return run_async(session.run())

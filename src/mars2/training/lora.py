@@ -45,6 +45,9 @@ def add_adapters(model: nn.Module, config: LearnerConfig, seed: int) -> None:
             ) from error
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(_is_adapter(name))
+    for layer in _layers(model).values():
+        # Autocast takes inputs in bfloat16 as they are; peft would make them float32 for it first.
+        layer.cast_input_dtype_enabled = config.precision == "float32"
 
 
 def adapter_config(config: LearnerConfig) -> Any:

@@ -4,16 +4,41 @@ A forward and backward pass allocates and frees gradients, activations and tempo
 few megabytes in an order that leaves holes, and gradients that settle in these make them useless
 for the next layer. glibc keeps all that, so a process grows well beyond what it uses. Here
 gradients move out of the heap, and a trim hands back the pages of its holes.
+
+glibc also gives each new thread a heap of its own, up to eight a core, and none of them uses what
+another one has free: learners and policies, whose threads take turns, would keep it all. So a
+process that trains has one.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import os
+import platform
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
+
+_ARENA_MAX = -8  # M_ARENA_MAX of glibc's malloc.h
+
+
+def share_one_heap() -> bool:
+    """From now on, threads that have not taken memory yet take it from the main heap (mallopt(3),
+    M_ARENA_MAX). To be called before threads start; those that run keep what they have.
+
+    Returns:
+        Whether it is so: not where the user set MALLOC_ARENA_MAX or the tunable of that name, nor
+        with another C library than glibc.
+    """
+    chosen = "MALLOC_ARENA_MAX" in os.environ or "arena_max" in os.environ.get("GLIBC_TUNABLES", "")
+    if chosen or platform.libc_ver()[0] != "glibc":
+        return False
+    try:
+        return bool(ctypes.CDLL(None).mallopt(_ARENA_MAX, 1))
+    except (AttributeError, OSError, TypeError):
+        return False
 
 
 class Heap:
