@@ -148,7 +148,7 @@ def main() -> None:
             )
             print(
                 f"{row['shards']:5d}{rank:6d}{made:9.0f}{top:12.0f}{held:9.0f}{peak:19.0f}"
-                f"{row['update_s']:10.1f}{row['cpu_s']:7.0f}"
+                f"{row['update_s']:10.1f}{row['cpu_s']:7.1f}"
             )
     for row in rows:
         print(f"{row['shards']} ranks: loss {row['loss']:.8f}, norm {row['grad_norm']:.6f}")
