@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from mars2.config.elsewhere import ELSEWHERE
 from mars2.config.objective import CreditConfig, ObjectiveConfig
+from mars2.config.refusal import explain
 from mars2.config.runtime import RuntimeConfig
 from mars2.config.section import Section
 from mars2.config.telemetry import TelemetryConfig
@@ -300,7 +300,7 @@ def load_config(
     try:
         return RunConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(_explain(error, path)) from None
+        raise ConfigError(explain(error, path)) from None
 
 
 _FREE = (
@@ -389,20 +389,3 @@ def _flatten(data: Any, prefix: str = "") -> dict[str, Any]:
     for key, value in items:
         flat.update(_flatten(value, f"{prefix}.{key}" if prefix else str(key)))
     return flat
-
-
-def _explain(error: ValidationError, path: Path | None) -> str:
-    where = f"config {path}" if path else "settings"
-    lines = []
-    for issue in error.errors():
-        key = ".".join(str(p) for p in issue["loc"])
-        if issue["type"] == "extra_forbidden":
-            ours = ELSEWHERE.get(str(issue["loc"][-1]))
-            hint = f"; here it is {ours}" if ours else ""
-            lines.append(f"{where}: unknown key {key!r}{hint}")
-        elif issue["type"] == "value_error":  # a check of ours, whose message says it all
-            lines.append(f"{where}: {key + ': ' if key else ''}{issue['ctx']['error']}")
-        else:
-            got = f" (got {issue['input']!r})" if key else ""
-            lines.append(f"{where}: {key + ': ' if key else ''}{issue['msg']}{got}")
-    return "\n".join(lines)
