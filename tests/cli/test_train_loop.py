@@ -57,6 +57,14 @@ def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def by_policy(run: Path) -> dict[str, list[dict[str, Any]]]:
+    """Updates of each policy, in order."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in read_ledger(run / "updates.jsonl"):
+        found.setdefault(row["policy"], []).append(row)
+    return found
+
+
 def start(*argv: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command(*argv),
@@ -103,9 +111,8 @@ def test_six_steps_are_three_a_kill_in_the_fourth_and_a_resume(tmp_path: Path) -
     events = list(read_journal(broken / "journal.jsonl"))
     nodes = Counter((e["tree"], e["node_id"]) for e in events if e["event"] == "tell")
     assert set(nodes.values()) == {1}
-    assert list(read_ledger(broken / "updates.jsonl")) == list(
-        read_ledger(straight / "updates.jsonl")
-    )
+    # Policies learn side by side: which of a step's updates is written first may differ.
+    assert by_policy(broken) == by_policy(straight)
     for one, other in zip(
         rows(straight / "metrics.jsonl"), rows(broken / "metrics.jsonl"), strict=True
     ):
