@@ -86,6 +86,7 @@ def test_a_successor_is_asked_anew(ward):
 def test_its_thread_ends_and_0_means_none():
     for timeout_s in (0, 0.05):
         ward = Ward(timeout_s)
-        with ward.watch:
-            assert ward.watch._thread.is_alive() == bool(timeout_s)
+        ward.watch.start()
+        assert ward.watch._thread.is_alive() == bool(timeout_s)
+        ward.watch.stop()
         assert not ward.watch._thread.is_alive()

@@ -80,11 +80,11 @@ class Crew:
             ]
         if self._judging:
             self._judges = [self._judge(judge, i) for i in range(settings.verifiers)]
-        self._watch.__enter__()
+        self._watch.start()
         try:
             begin_all(self._members())
         except BaseException:
-            self._watch.__exit__(None, None, None)
+            self._watch.stop()
             raise
         return self
 
@@ -94,7 +94,7 @@ class Crew:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._watch.__exit__(kind, error, trace)
+        self._watch.stop()
         for member in [*self._learners, *self._members()]:
             member.close()
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from mars2.runtime.supervision import Member
 
@@ -27,7 +26,7 @@ class _Pulse:
 
 
 class Watch:
-    """A thread that asks all members for a sign of life, from entering to leaving.
+    """A thread that asks all members for a sign of life, from `start` to `stop`.
 
     Before its first sign an actor may wait for room, or be starting: that is not counted. Time is
     counted in turns of this thread, so a driver that was itself stopped blames nobody.
@@ -61,17 +60,13 @@ class Watch:
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mars2-pulse", daemon=True)
 
-    def __enter__(self) -> Self:
+    def start(self) -> None:
+        """Begin to watch."""
         if self._timeout_s:
             self._thread.start()
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def stop(self) -> None:
+        """Watch no longer."""
         self._leaving.set()
         if self._timeout_s:
             self._thread.join()
