@@ -8,6 +8,7 @@ which is what the machine can do while others use it, too; memory is the most ev
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -27,16 +28,23 @@ from rollouts import samples as frozen
 from trainer import prime
 from transformers import AutoModelForCausalLM, LlamaConfig
 
+from mars2.agents.base import Agent
 from mars2.agents.hf import load_hf, load_micro
 from mars2.agents.sampler import generate_batch
+from mars2.agents.scripted import ScriptedPolicy
 from mars2.cli.output import Output
 from mars2.cli.train import run_training
 from mars2.config import LearnerConfig, ObjectiveConfig, RunConfig, load_config
+from mars2.evaluation.evaluate import evaluate
 from mars2.plan.workload import observe
+from mars2.problems import load
+from mars2.search.journal import Journal
 from mars2.training import forward
 from mars2.training.learner import Learner
 from mars2.training.packing import Layout, pack, packed_batches
 from mars2.training.sample import Sample
+from mars2.types import Generation, Usage
+from mars2.verifier import Verifier
 
 NEVER = 1 << 30
 
@@ -63,10 +71,60 @@ def calibrate() -> dict[str, Any]:
         a, b = torch.randn(512, 768, dtype=kind), torch.randn(768, 2048, dtype=kind)
         seconds = least(lambda a=a, b=b: [torch.mm(a, b) for _ in range(8)], 5) / 8
         found[f"{name}_tflops"] = 2 * 512 * 768 * 2048 / seconds / 1e12
+    # Matrices that do not fit into a cache, each read for two rows.
+    many = [torch.randn(2048, 768) for _ in range(32)]
+    rows = torch.randn(2, 768)
+    read = least(lambda: [torch.nn.functional.linear(rows, m) for m in many], 5)
+    found["read_gbs"] = len(many) * many[0].nbytes / read / 1e9
+    found["overlaps"] = 0
+    for name, kind in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        found[f"{name}_attend_ps"] = 1e12 * _attend_seconds(kind)
+    found["node_us"] = 1e6 * asyncio.run(_node_seconds())
     # Products by element into new memory, as in a layer: three buffers through memory.
     x, y = torch.randn(1 << 23), torch.randn(1 << 23)
     found["bandwidth_gbs"] = 3 * x.nbytes / least(lambda: x * y, 5) / 1e9
     return found
+
+
+def _attend_seconds(kind: torch.dtype, answers: int = 24, heads: int = 3, past: int = 160) -> float:
+    """Of one token of each answer, two query heads to a key head, by element of a head's keys."""
+    query = torch.randn(answers, heads, 2, 48, dtype=kind)
+    keys, values = torch.randn(2, answers, heads, past, 48, dtype=kind)
+    mask = torch.zeros(answers, 1, 1, past, dtype=kind)
+    attend = torch.nn.functional.scaled_dot_product_attention
+    seconds = least(lambda: [attend(query, keys, values, attn_mask=mask) for _ in range(10)], 5)
+    return seconds / 10 / (answers * heads * past * 48)
+
+
+async def _node_seconds(problems: int = 40, nodes: int = 12) -> float:
+    """Of a node of a tree in this process, where answers cost nothing: prompts, journal, verifier's
+    client, strategy. The mean of what many more nodes take, over a few that are not counted."""
+
+    def answer(messages: Any, seed: int) -> Generation:
+        kept = f"[x * {seed % 9} for x in a if x > {seed % 5}]"
+        text = f"def f(a):  # {seed}\n    b = {kept}\n    return sum(b)\n"
+        ids = tuple(range(48))
+        return Generation(text, ids, ids, (-0.5,) * len(ids), usage=Usage(48, 48))
+
+    agents = {
+        name: Agent(name, ScriptedPolicy(name, answer, prompt_style="micro", has_logprobs=True))
+        for name in ("a", "b")
+    }
+    chosen = load("lab:lists:train", limit=problems)
+    config = quickstart(1)
+    marks = []
+    with tempfile.TemporaryDirectory() as out:
+        async with Verifier(config.verifier) as verifier:
+            for count in (1, 1 + nodes):
+                settings = load_config(
+                    base=config.model_dump() | {"eval": {"samples": 1, "nodes": count}}
+                )
+                journal = Journal.open(Path(out) / f"{count}.jsonl", {})
+                start = time.process_time()
+                await evaluate(agents, chosen, verifier, settings, journal=journal)
+                marks.append(time.process_time() - start)
+                journal.close()
+    return (marks[1] - marks[0]) / problems / nodes
 
 
 def _layer_times() -> dict[str, float]:

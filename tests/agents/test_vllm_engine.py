@@ -79,7 +79,7 @@ def worst(answers: list[Generation], model: Any, temperature: float = 0.8) -> fl
 
 def running(policy: VllmPolicy) -> float:
     """Requests that the engine is at work on."""
-    transport = httpx.HTTPTransport(uds=str(policy._server.socket))
+    transport = httpx.HTTPTransport(uds=str(policy._server.socket), verify=False)
     with httpx.Client(transport=transport) as client:
         lines = client.get("http://vllm/metrics", timeout=60).text.splitlines()
     return sum(float(x.split()[-1]) for x in lines if x.startswith("vllm:num_requests_running{"))
@@ -88,6 +88,22 @@ def running(policy: VllmPolicy) -> float:
 def until_busy(policy: VllmPolicy, busy: bool) -> None:
     while (running(policy) > 0) != busy:
         time.sleep(0.01)
+
+
+async def ask_until_busy(policy: VllmPolicy) -> list[asyncio.Task[Generation]]:
+    """Requests of which the engine is at work on some. Answers end when they like, often before a
+    slow machine has looked, so others follow them until then."""
+    seen = asyncio.create_task(asyncio.to_thread(until_busy, policy, True))
+    tasks: list[asyncio.Task[Generation]] = []
+    seed = 0
+    while not seen.done():
+        tasks = [task for task in tasks if not task.done()]
+        while len(tasks) < 18:
+            asked = policy.generate(ASKED[seed % 6], Sampling(max_tokens=900), seed=seed)
+            tasks.append(asyncio.create_task(asked))
+            seed += 1
+        await asyncio.sleep(0.01)
+    return tasks
 
 
 def processes(policy: VllmPolicy) -> list[psutil.Process]:
@@ -107,11 +123,7 @@ async def test_answers_publications_and_the_end(tmp_path: Path, tied: bool, monk
         assert {a.policy_version for a in first} == {0}
 
         # A request that nobody waits for any more is ended in the engine.
-        tasks = [
-            asyncio.create_task(policy.generate(m, Sampling(max_tokens=900), seed=i))
-            for i, m in enumerate(ASKED * 3)
-        ]
-        await asyncio.to_thread(until_busy, policy, True)
+        tasks = await ask_until_busy(policy)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

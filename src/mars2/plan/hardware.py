@@ -19,7 +19,12 @@ class Device(Section):
     `overhead_gb`: taken by context and libraries before anything is loaded. `allocator`: memory
     taken over memory asked for. Fixed costs in microseconds: of a decoding step, `call_us`, each
     layer, `layer_us`, and each answer in each head and layer, `answer_us`; of a pass forwards and
-    backwards, `train_call_us`, `train_layer_us`, and each row of a packed stream, `row_us`.
+    backwards, `train_call_us`, `train_layer_us`, and each row of a packed stream, `row_us`; of a
+    node of a tree in the process that runs the search, `node_us`.
+
+    What is only read, weights and keys and values while generating, goes at `read_gbs` (0: at the
+    achievable bandwidth), products meanwhile if it `overlaps`. A kernel of attention that is slower
+    than reading costs `*_attend_ps`, picoseconds an element of a key with that of its value.
     """
 
     name: str
@@ -38,6 +43,11 @@ class Device(Section):
     train_call_us: float = Field(default=5000.0, ge=0)
     train_layer_us: float = Field(default=1000.0, ge=0)
     row_us: float = Field(default=50.0, ge=0)
+    node_us: float = Field(default=0.0, ge=0)
+    read_gbs: float = Field(default=0.0, ge=0)
+    overlaps: bool = True
+    float32_attend_ps: float = Field(default=0.0, ge=0)
+    bfloat16_attend_ps: float = Field(default=0.0, ge=0)
     overhead_gb: float = Field(default=2.0, ge=0)
     allocator: float = Field(default=1.08, ge=1)
     node: int = Field(default=8, gt=0)  # devices in one machine
@@ -52,6 +62,16 @@ class Device(Section):
     def stream_bandwidth(self) -> float:
         """Achievable bytes a second of memory."""
         return 1e9 * self.bandwidth_gbs * self.stream
+
+    @property
+    def read_bandwidth(self) -> float:
+        """Achievable bytes a second of what is read and not written."""
+        return 1e9 * self.read_gbs * self.stream if self.read_gbs else self.stream_bandwidth
+
+    def attend_s(self, dtype: Literal["float32", "bfloat16"]) -> float:
+        """Seconds an element of a key with that of its value."""
+        found = self.float32_attend_ps if dtype == "float32" else self.bfloat16_attend_ps
+        return found / 1e12
 
     @property
     def memory(self) -> float:
@@ -85,6 +105,11 @@ class Device(Section):
     def row_s(self) -> float:
         """Seconds of one more row."""
         return self.row_us / 1e6
+
+    @property
+    def node_s(self) -> float:
+        """Seconds of the search's own work on a node."""
+        return self.node_us / 1e6
 
 
 @functools.cache

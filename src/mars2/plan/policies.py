@@ -221,7 +221,8 @@ def _batched(
     )
     even = sum(outputs) / rows
     tail = one * (1 - even / outputs[-1]) * min(1.0, waves / batches)
-    return replace(p, rows=rows, generate_s=batches * one, tail_s=tail, policy=memory)
+    seconds = batches * one + p.requests * device.node_s
+    return replace(p, rows=rows, generate_s=seconds, tail_s=tail, policy=memory)
 
 
 def _served(

@@ -111,20 +111,24 @@ def decode_seconds(
 ) -> float:
     """One token of each of `rows` answers with `context` tokens behind them.
 
-    The weights are read once or multiplied with each row, whichever takes longer (roofline,
-    Williams et al. 2009); keys and values are read; logits go through softmax and cumulative sum.
+    The weights are read once and multiplied with each row: the longer of the two where a device does
+    both at once (roofline, Williams et al. 2009), else their sum. Keys and values are read, or
+    attended to where that takes longer; logits go through softmax and cumulative sum.
     """
     size = BYTES[dtype]
     elements = shape.matrices + shape.head
     products = 2.0 * elements * rows / device.flops(dtype) / shards
-    weights = size * elements / device.stream_bandwidth / shards
-    cache = rows * context * kv_bytes(shape, dtype) / device.stream_bandwidth / shards
+    weights = size * elements / device.read_bandwidth / shards
+    matrices = max(products, weights) if device.overlaps else products + weights
+    read = kv_bytes(shape, dtype) / device.read_bandwidth
+    attended = shape.layers * shape.keys * device.attend_s(dtype)
+    cache = rows * context * max(read, attended) / shards
     sampling = rows * shape.vocab * 4.0 * 6 / device.stream_bandwidth / shards
     calls = device.call_s(shape.layers) + rows * shape.layers * shape.heads * device.answer_s
     talk = 0.0
     if shards > 1:  # two all-reduces a layer
         talk = 2 * shape.layers * rows * shape.hidden * size * 2 / device.link
-    return max(products, weights) + cache + sampling + calls + talk
+    return matrices + cache + sampling + calls + talk
 
 
 def prefill_seconds(

@@ -69,25 +69,26 @@ def run_cells(
     waiting = [c for c in cells if not _finished(grid, c)]
     running: list[_Running] = []
     failed: list[str] = []
-    total = len(cells)
+    total, changed = len(cells), True  # since it was last asked which cell may begin
     if len(waiting) < total:
         say(f"{total - len(waiting)} of {total} cells are finished already")
     try:
         while waiting or running:
-            while waiting and len(running) < jobs and not failed:
+            while changed and waiting and len(running) < jobs and not failed:
                 chosen = _next(grid, waiting, running)
                 if chosen is None:
+                    changed = False
                     break
                 waiting.remove(chosen)
                 running.append(_start(grid, chosen, command, lock, say))
             if failed:
                 waiting.clear()
             for one in list(running):
-                if one.process.poll() is None:
-                    _tell(grid, one, cells, jobs, say)
+                ended = one.process.poll() is not None
+                changed |= _tell(grid, one, cells, jobs, say) or ended
+                if not ended:
                     continue
                 running.remove(one)
-                _tell(grid, one, cells, jobs, say)
                 if one.process.returncode:
                     failed.append(one.cell.name)
                     say(f"{one.cell.name}: failed, {_last_words(grid, one)}")
@@ -141,17 +142,18 @@ def _start(grid: Grid, cell: Cell, command: Command, lock: int, say: Say) -> _Ru
     return _Running(cell, process, left)
 
 
-def _tell(grid: Grid, one: _Running, cells: Sequence[Cell], jobs: int, say: Say) -> None:
-    """Each job that has ended since, with what is left of the study."""
+def _tell(grid: Grid, one: _Running, cells: Sequence[Cell], jobs: int, say: Say) -> bool:
+    """Each job that has ended since, with what is left of the study; whether there was any."""
     done = [job for job in one.left if job.finished(grid.out)]
     if not done:
-        return
+        return False
     one.left = [job for job in one.left if job not in done]
     found, pace = costs(grid, cells), measured_pace(grid.out)
     seconds = sum(cost.seconds(pace) for cost in found) / max(1, jobs)
     count = sum(len(cost.left) for cost in found)
     names = ", ".join(job.name for job in done)
     say(f"done: {names}; {count} jobs left, about {duration(seconds)}")
+    return True
 
 
 def duration(seconds: float) -> str:
