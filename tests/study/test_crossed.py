@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from study_kit import rows, table
 
-from mars2.study.crossed import averaged, components, difference, estimate, quantile_t, upper_t
+from mars2.study.crossed import (
+    averaged,
+    components,
+    difference,
+    estimate,
+    of_rates,
+    quantile_t,
+    upper_t,
+)
 from mars2.study.power import needed, power
 
 
@@ -126,3 +134,12 @@ def test_a_constant_has_no_width(value: float, seeds: int, problems: int) -> Non
     if seeds * problems > 1 and max(seeds, problems) > 1:
         assert e["ci95"] == pytest.approx([value, value], abs=1e-9)
     assert not math.isinf(e["se"])
+
+
+def test_intervals_of_rates_and_of_their_differences_stay_where_those_can_be() -> None:
+    good = {s: {"p": 1.0, "q": 1.0, "r": 0.9 - 0.2 * s} for s in range(3)}
+    bad = {s: {p: 1 - x for p, x in rates.items()} for s, rates in good.items()}
+    assert estimate(good)["ci95"][1] > 1
+    assert of_rates(good)["ci95"] == [max(0.0, estimate(good)["ci95"][0]), 1.0]
+    assert of_rates(bad)["ci95"][0] == 0.0
+    assert difference(good, bad)["ci95"][1] == 1.0

@@ -111,9 +111,9 @@ def decode_seconds(
 ) -> float:
     """One token of each of `rows` answers with `context` tokens behind them.
 
-    The weights are read once and multiplied with each row: the longer of the two where a device does
-    both at once (roofline, Williams et al. 2009), else their sum. Keys and values are read, or
-    attended to where that takes longer; logits go through softmax and cumulative sum.
+    The weights are read once and multiplied with each row: the longer of the two where a device
+    does both at once (roofline, Williams et al. 2009), else their sum. Keys and values are read,
+    or attended to where that takes longer; logits go through softmax and cumulative sum.
     """
     size = BYTES[dtype]
     elements = shape.matrices + shape.head

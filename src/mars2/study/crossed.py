@@ -162,15 +162,27 @@ def estimate(by_seed: Mapping[int, Rates], *, resamples: int = RESAMPLES) -> dic
     }
 
 
+def of_rates(by_seed: Mapping[int, Rates], *, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """`estimate` of what lies between 0 and 1; so does its interval."""
+    return _within(estimate(by_seed, resamples=resamples), 0.0, 1.0)
+
+
+def _within(found: dict[str, Any], low: float, high: float) -> dict[str, Any]:
+    return found | {"ci95": [min(high, max(low, end)) for end in found["ci95"]]}
+
+
 def difference(
     one: Mapping[int, Rates], other: Mapping[int, Rates], *, resamples: int = RESAMPLES
 ) -> dict[str, Any] | None:
-    """`estimate` of `one` minus `other`, paired by seed and problem; None without a common seed."""
+    """`estimate` of `one` minus `other`, paired by seed and problem; None without a common seed.
+
+    Both are rates or gains of rates, so the interval is cut at -1 and 1.
+    """
     pairs = {s: (one[s], other[s]) for s in one if s in other}
     if not pairs:
         return None
     gaps = {s: {p: a[p] - b[p] for p in a if p in b} for s, (a, b) in pairs.items()}
-    return estimate(gaps, resamples=resamples)
+    return _within(estimate(gaps, resamples=resamples), -1.0, 1.0)
 
 
 def averaged(several: Sequence[Rates]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mars2.report.curves import Curve
 from mars2.report.panels import Figure, Line, Panel
-from mars2.study.crossed import estimate
+from mars2.study.crossed import of_rates
 from mars2.study.metrics import LEVELS
 from mars2.study.predict import Predicted, mean_of
 from mars2.study.results import Results
@@ -110,9 +110,9 @@ def _gains(one: Predicted) -> Figure:
 
 
 def _band(arm: str, points: Sequence[tuple[int, Any]]) -> Line:
-    found = [(n, estimate(by_seed, resamples=_FAST)) for n, by_seed in points]
+    found = [(n, of_rates(by_seed, resamples=_FAST)) for n, by_seed in points]
     steps, values = [n for n, _ in found], [e["mean"] for _, e in found]
-    low, high = ([max(0.0, min(1.0, e["ci95"][i])) for _, e in found] for i in (0, 1))
+    low, high = ([e["ci95"][i] for _, e in found] for i in (0, 1))
     return Line(arm, Curve(steps, values, low, high))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from mars2.errors import UsageError
 from mars2.report.text import NOTHING, count, interval
 from mars2.study.analysis import Compared, family_size
-from mars2.study.crossed import difference, estimate
+from mars2.study.crossed import difference, estimate, of_rates
 from mars2.study.metrics import parse_metric
 from mars2.study.page import StudyReport
 from mars2.study.spec import ACCOUNTINGS, Accounting
@@ -73,13 +73,14 @@ def _measured(report: StudyReport, head: str, rest: list[str]) -> str:
     pair = _arms(report, arms)
     accounting, part = _options(report, rest, declared=len(pair) == 2)
     try:
-        parse_metric(metric)
+        kind = parse_metric(metric).kind
     except ValueError as error:
         raise UsageError(str(error)) from None
     values = [report.results.values(arm, metric, accounting) for arm in pair]
     found: dict[str, Any] | None = None
     if all(values):
-        found = estimate(values[0]) if len(pair) == 1 else difference(values[0], values[1])
+        one = estimate if kind == "gain" else of_rates
+        found = one(values[0]) if len(pair) == 1 else difference(values[0], values[1])
     if found is None:
         raise UsageError(f"{head}: not measured at the end of {accounting}")
     if part in _OF_DECLARED:

@@ -17,7 +17,7 @@ from mars2.study.analysis import (
     study_power,
     variations,
 )
-from mars2.study.crossed import estimate
+from mars2.study.crossed import of_rates
 from mars2.study.metrics import LEVELS, parse_metric
 from mars2.study.predict import Predicted, mean_of
 from mars2.study.prediction import parse_trait
@@ -176,7 +176,7 @@ def _arms(results: Results) -> Table:
 def _cell(values: Any) -> str:
     if not values:
         return NOTHING
-    found = estimate(values)
+    found = of_rates(values)
     return interval(found["mean"], found["ci95"])
 
 
