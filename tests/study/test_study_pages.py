@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from mars2.cli.main import cli
 from mars2.errors import UsageError
 from mars2.report.panels import Figure
+from mars2.study.figures import colours
 from mars2.study.inserts import changes, filled, slots, write_changes
 from mars2.study.page import StudyReport, build_report
 from mars2.study.quoted import quoted
@@ -194,3 +195,13 @@ def test_the_figures_of_pages_are_those_of_the_committed_summaries(path: Path) -
         pytest.skip("figures are equal bit for bit with the matplotlib of constraints.txt alone")
     for study in dict.fromkeys(slot.study for slot in slots(path.read_text(encoding="utf-8"))):
         assert list(changes(path, study, of(study))) == []
+
+
+def test_an_arm_has_one_colour_and_no_panel_repeats_what_is_untrained() -> None:
+    report = of("scaling_law")
+    figures = {f.name: f for f in report.figures}
+    orders = [colours(report.results, figures[name]) for name in ("learning", "search")]
+    assert orders[0] == orders[1]
+    assert "base" not in {line.who for p in figures["learning"].panels for line in p.lines}
+    assert orders[0][:2] == ["base", "base-team"]
+    assert not [p.title for p in figures["search"].panels if "per policy" in p.title]

@@ -51,10 +51,13 @@ def _learning(results: Results, arms: Sequence[str], name: str, title: str) -> F
 
 def _search(results: Results, arms: Sequence[str], name: str, title: str) -> Figure:
     panels = []
-    for accounting in results.study.accountings():
-        for evaluation, spec in results.study.evaluations.items():
+    study = results.study
+    for accounting in study.accountings():
+        # Untrained arms are the same at the end of each: a panel of them alone says nothing new.
+        new = accounting == study.accountings()[0]
+        for evaluation, spec in study.evaluations.items():
             for kind, what in (("mcts", "Pass@1(MCTS)"), ("any", "Pass@N")):
-                lines = []
+                lines, trained = [], new
                 for arm in arms:
                     values = [
                         (n, results.values(arm, f"{evaluation}.{kind}@{n}", accounting))
@@ -63,7 +66,8 @@ def _search(results: Results, arms: Sequence[str], name: str, title: str) -> Fig
                     known = [(n, v) for n, v in values if v]
                     if len(known) > 1:
                         lines.append(_band(arm, known))
-                if lines:
+                        trained |= study.arms[arm].train != "none"
+                if lines and trained:
                     heading = f"{what}, {evaluation}, {EQUAL[accounting]}"
                     panels.append(Panel(heading, "share solved", lines, x="nodes of a tree"))
     note = "Bands are 95 % intervals over seeds and problems."
@@ -130,7 +134,10 @@ def _range(arm: str, points: Sequence[tuple[int, dict[int, float]]]) -> Line:
 
 
 def colours(results: Results, figure: Figure) -> list[str]:
-    """Arms, then teams, by colour; controls have colours of their own figures."""
+    """Arms, then teams, by colour: that of an arm is the same in all figures. Controls have figures
+    and so colours of their own."""
     drawn = dict.fromkeys(line.who for panel in figure.panels for line in panel.lines)
-    arms = [arm for arm in results.study.arms if arm in drawn]
+    known = results.study.arms
+    kinds = {known[who].control for who in drawn if who in known}
+    arms = [name for name, arm in known.items() if arm.control in kinds]
     return arms + [who for who in drawn if who not in arms]
