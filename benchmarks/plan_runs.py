@@ -71,14 +71,12 @@ def calibrate() -> dict[str, Any]:
         a, b = torch.randn(512, 768, dtype=kind), torch.randn(768, 2048, dtype=kind)
         seconds = least(lambda a=a, b=b: [torch.mm(a, b) for _ in range(8)], 5) / 8
         found[f"{name}_tflops"] = 2 * 512 * 768 * 2048 / seconds / 1e12
+        found[f"{name}_attend_ps"] = 1e12 * _attend_seconds(kind)
     # Matrices that do not fit into a cache, each read for two rows.
     many = [torch.randn(2048, 768) for _ in range(32)]
     rows = torch.randn(2, 768)
     read = least(lambda: [torch.nn.functional.linear(rows, m) for m in many], 5)
     found["read_gbs"] = len(many) * many[0].nbytes / read / 1e9
-    found["overlaps"] = 0
-    for name, kind in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        found[f"{name}_attend_ps"] = 1e12 * _attend_seconds(kind)
     found["node_us"] = 1e6 * asyncio.run(_node_seconds())
     # Products by element into new memory, as in a layer: three buffers through memory.
     x, y = torch.randn(1 << 23), torch.randn(1 << 23)
