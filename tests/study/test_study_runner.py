@@ -109,7 +109,9 @@ def test_cells_that_share_an_unfinished_job_do_not_run_at_once(grid: Grid, tmp_p
     assert lines.index("end tree/1") < lines.index("begin joined/1")
 
 
-def test_costs_count_shared_jobs_once_and_follow_the_measured_pace(grid: Grid) -> None:
+def test_costs_count_shared_jobs_once_and_follow_the_measured_pace(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = {c.cell.name: c for c in costs(grid, grid.cells)}
     tree, joined = found["tree/0"], found["joined/0"]
     # two runs of 4 steps of 32 nodes; "before" and 4 points, of 3 problems, with 4 attempts and a
@@ -118,16 +120,21 @@ def test_costs_count_shared_jobs_once_and_follow_the_measured_pace(grid: Grid) -
     assert tree.nodes == 2 * (128 + 5 * 3 * 5 + 2 * 3 * 5)
     assert tree.updates == 2 * 4
     assert (joined.updates, joined.nodes) == (0, 3 * (4 + 1 + 1))
-    assert measured_pace(grid.out).measured == 0
+    assert measured_pace(grid.out, 1).measured == 0
+    # nothing known yet: two jobs halve the time only where there are two cores for them
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    alone, two, four = (measured_pace(grid.out, jobs).left([tree]) for jobs in (1, 2, 4))
+    assert (two, four) == (pytest.approx(alone / 2, rel=0.2), pytest.approx(two, rel=0.2))
     for job in jobs_of(grid, tree.cell):
         job.marker(grid.out).parent.mkdir(parents=True, exist_ok=True)
         fact = {"kind": job.kind, "nodes": job.nodes, "updates": 0, "seconds": 3.0 * job.nodes}
         job.marker(grid.out).write_text(json.dumps(fact))
-    pace = measured_pace(grid.out)
+    pace = measured_pace(grid.out, 2)
     again = {c.cell.name: c for c in costs(grid, grid.cells)}
     assert (again["tree/0"].state, again["team/0"].state) == ("finished", "to run")
     evals = [job for job in again["joined/0"].left if job.kind == "eval"]
     assert sum(pace.seconds(job) for job in evals) == pytest.approx(3.0 * 18)
+    assert pace.left([again["joined/0"]]) == again["joined/0"].seconds(pace) / 2
     assert [duration(x) for x in (12, 600, 7200)] == ["12 s", "10 min", "2.0 h"]
 
 

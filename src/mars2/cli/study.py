@@ -12,7 +12,7 @@ from mars2.cli.options import json_option
 from mars2.cli.output import Output
 from mars2.errors import UsageError
 from mars2.study.analysis import family_size, stated, study_power, variations
-from mars2.study.cost import CellCost, costs, measured_pace
+from mars2.study.cost import CORE_SECONDS_A_NODE, CellCost, costs, measured_pace
 from mars2.study.grid import Cell, Grid, make_grid
 from mars2.study.inserts import changes, write_changes
 from mars2.study.jobs import count_problems
@@ -106,9 +106,9 @@ def chosen(grid: Grid, only: Sequence[str]) -> list[Cell]:
 
 
 def _show_costs(grid: Grid, cells: Sequence[Cell], jobs: int, output: Output) -> None:
-    found, pace = costs(grid, cells), measured_pace(grid.out)
+    found, pace = costs(grid, cells), measured_pace(grid.out, jobs)
     seconds = {c.cell.name: c.seconds(pace) for c in found}
-    total = sum(seconds.values()) / jobs
+    total = pace.left(found)
     if output.as_json:
         rows = [
             {"cell": c.cell.name, "state": c.state, "nodes": c.nodes, "updates": c.updates,
@@ -124,7 +124,7 @@ def _show_costs(grid: Grid, cells: Sequence[Cell], jobs: int, output: Output) ->
     said = (
         f"at the pace of {pace.measured} finished jobs"
         if pace.measured
-        else "at 0.012 s a node, the pace of the lab on two shared cores; measured once jobs finish"
+        else f"at {CORE_SECONDS_A_NODE} s of a core a node, as the lab's; measured once jobs finish"
     )
     nodes, updates = sum(c.nodes for c in found), sum(c.updates for c in found)
     output.show(f"{nodes:,} nodes, {updates:,} updates; left: about {duration(total)} {said}")

@@ -1,12 +1,13 @@
 """What is left to do, and how long that takes at the pace of what is done.
 
-The pace is that of the study's own finished jobs, by kind; before there are any, that of the lab's
-training study on two shared cores (docs/training_study.md). Models of another size have another.
+The pace is that of the study's own finished jobs, by kind; before there are any, what the
+scaling-law study took of one core (docs/scaling-law.md). Models of another size have another.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,27 +16,34 @@ from typing import Any
 from mars2.study.grid import Cell, Grid
 from mars2.study.jobs import Job, jobs_of
 
-SECONDS_A_NODE = 0.012
+CORE_SECONDS_A_NODE = 0.02  # updates and measurements included
 SECONDS_A_JOB = 6.0  # to begin and to sum up
 
 
 @dataclass(slots=True)
 class Pace:
-    """Seconds by node of each kind of job. `measured`: finished jobs it is from."""
+    """Seconds by node of each kind of job, of `jobs` at once. `measured`: jobs it is from."""
 
     by_kind: dict[str, float] = field(default_factory=dict)
     measured: int = 0
+    jobs: int = 1
 
     def seconds(self, job: Job) -> float:
-        """Of a whole job."""
+        """Of a whole job, among `jobs` that share the machine's cores."""
         if not job.nodes:
             return SECONDS_A_JOB
         known = self.by_kind.get(job.kind)
-        return job.nodes * (SECONDS_A_NODE if known is None else known)
+        if known is None:
+            known = CORE_SECONDS_A_NODE * max(1.0, self.jobs / (os.cpu_count() or 1))
+        return job.nodes * known
+
+    def left(self, costs: Sequence[CellCost]) -> float:
+        """Seconds until all of them are done."""
+        return sum(cost.seconds(self) for cost in costs) / self.jobs
 
 
-def measured_pace(out: Path) -> Pace:
-    """From the markers of finished jobs that were not interrupted."""
+def measured_pace(out: Path, jobs: int) -> Pace:
+    """From the markers of finished jobs that were not interrupted, `jobs` of them at once."""
     total: dict[str, tuple[float, int]] = {}
     count = 0
     for path in sorted((out / "done").rglob("*.json")):
@@ -44,7 +52,7 @@ def measured_pace(out: Path) -> Pace:
             seconds, nodes = total.get(fact["kind"], (0.0, 0))
             total[fact["kind"]] = (seconds + fact["seconds"], nodes + fact["nodes"])
             count += 1
-    return Pace({kind: s / n for kind, (s, n) in total.items()}, count)
+    return Pace({kind: s / n for kind, (s, n) in total.items()}, count, max(1, jobs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -148,8 +148,8 @@ def _tell(grid: Grid, one: _Running, cells: Sequence[Cell], jobs: int, say: Say)
     if not done:
         return False
     one.left = [job for job in one.left if job not in done]
-    found, pace = costs(grid, cells), measured_pace(grid.out)
-    seconds = sum(cost.seconds(pace) for cost in found) / max(1, jobs)
+    found = costs(grid, cells)
+    seconds = measured_pace(grid.out, jobs).left(found)
     count = sum(len(cost.left) for cost in found)
     names = ", ".join(job.name for job in done)
     say(f"done: {names}; {count} jobs left, about {duration(seconds)}")
