@@ -107,6 +107,23 @@ def test_trees_are_searched_once_where_two_accountings_end_together(tmp_path: Pa
     assert [s.evaluation for s in cell(grid, "base").searches] == [None, "rep", None, "rep"]
 
 
+@pytest.mark.parametrize(
+    ("said", "per_policy"),
+    [
+        ("", ["rep"]),  # of all arms, at both ends
+        ('accountings = ["in_all"]\n', []),
+        ('arms = ["base"]\n', []),  # untrained: nothing new at the second end
+        ('arms = ["base"]\naccountings = ["per_policy"]\n', []),
+    ],
+)
+def test_untrained_arms_alone_are_shown_once(
+    said: str, per_policy: list[str], tmp_path: Path
+) -> None:
+    text = SMALL[: SMALL.index("[[comparisons]]")] + SMALL[SMALL.index("[power]") :]
+    study = grid_of(tmp_path, text.replace("nodes = 4\n", f"nodes = 4\n{said}")).study
+    assert (study.searched("in_all"), study.searched("per_policy")) == (["rep"], per_policy)
+
+
 def test_settings_survive_their_file(tmp_path: Path) -> None:
     from mars2.config import load_config
 

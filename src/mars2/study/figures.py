@@ -53,11 +53,10 @@ def _search(results: Results, arms: Sequence[str], name: str, title: str) -> Fig
     panels = []
     study = results.study
     for accounting in study.accountings():
-        # Untrained arms are the same at the end of each: a panel of them alone says nothing new.
-        new = accounting == study.accountings()[0]
-        for evaluation, spec in study.evaluations.items():
+        for evaluation in study.searched(accounting):
+            spec = study.evaluations[evaluation]
             for kind, what in (("mcts", "Pass@1(MCTS)"), ("any", "Pass@N")):
-                lines, trained = [], new
+                lines = []
                 for arm in arms:
                     values = [
                         (n, results.values(arm, f"{evaluation}.{kind}@{n}", accounting))
@@ -66,8 +65,7 @@ def _search(results: Results, arms: Sequence[str], name: str, title: str) -> Fig
                     known = [(n, v) for n, v in values if v]
                     if len(known) > 1:
                         lines.append(_band(arm, known))
-                        trained |= study.arms[arm].train != "none"
-                if lines and trained:
+                if lines:
                     heading = f"{what}, {evaluation}, {EQUAL[accounting]}"
                     panels.append(Panel(heading, "share solved", lines, x="nodes of a tree"))
     note = "Bands are 95 % intervals over seeds and problems."

@@ -266,6 +266,18 @@ class Study(Section):
             and (accounting is None or accounting in (spec.accountings or ACCOUNTINGS))
         ]
 
+    def searched(self, accounting: Accounting) -> list[str]:
+        """Evaluations to show at an accounting's end: those of an arm that is trained, and at the
+        first those of untrained arms alone, which are the same at the end of each."""
+        arms = [name for name, arm in self.arms.items() if arm.train != "none"]
+
+        def ends(name: str) -> list[Accounting]:
+            every = self.accountings()
+            return [a for a in every if any(name in self.evaluated(arm, a) for arm in arms)]
+
+        first = self.accountings()[:1]
+        return [name for name in self.evaluations if accounting in (ends(name) or first)]
+
     def config(self, *layers: dict[str, Any], agents: list[dict[str, Any]], seed: int) -> RunConfig:
         """Base, then the study's settings, then `layers`.
 

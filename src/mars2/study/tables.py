@@ -51,7 +51,7 @@ def all_tables(
     tables.append(_arms(results))
     for accounting in results.study.accountings():
         tables.append(_learning(results, accounting))
-        for evaluation in results.study.evaluations:
+        for evaluation in results.study.searched(accounting):
             table = _budgets(results, accounting, evaluation)
             if table.rows:
                 tables.append(table)
