@@ -13,8 +13,9 @@ from report_kit import AFTER, BEFORE, evaluation, row, write_run
 
 from mars2.cli.main import main
 from mars2.errors import UsageError
-from mars2.report.figures import draw_figures
-from mars2.report.panels import colours_of
+from mars2.report.curves import Curve
+from mars2.report.figures import LIGHT, again, draw_figures
+from mars2.report.panels import Figure, Line, Panel, colours_of
 from mars2.report.write import build_report, markdown, write_report
 
 
@@ -129,6 +130,22 @@ def test_hostile_names_stay_text(tmp_path: Path) -> None:
     assert r"a$b$&lt;script>\|x" in page
     (drawn,) = draw_figures(report.figures[:1], colours_of(report.groups), tmp_path / "out")
     ElementTree.parse(drawn)
+
+
+def test_lines_that_share_a_colour_differ_in_their_dashes(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    names = [f"n{i}" for i in range(len(LIGHT.cycle) + 1)]
+    lines = [Line(n, Curve([1, 2], [0.1 * i, 0.2])) for i, n in enumerate(names)]
+    panel = Panel("Rate", "share", lines)
+    (drawn,) = draw_figures([Figure("many", "Many", [panel])], names, tmp_path)
+    dashed = [
+        element.get("style", "")
+        for element in ElementTree.parse(drawn).iter("{http://www.w3.org/2000/svg}path")
+        if "stroke-dasharray" in element.get("style", "")
+    ]
+    assert len(dashed) == 2  # in the panel and in the legend
+    assert all(LIGHT.cycle[0] in style for style in dashed)
+    assert [again(n, names) for n in names] == [False] * len(LIGHT.cycle) + [True]
 
 
 def test_the_command_on_a_torn_unfinished_run(tmp_path: Path, capfd) -> None:

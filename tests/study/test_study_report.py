@@ -163,6 +163,19 @@ def test_search_is_counted_at_every_budget(found: dict[str, Any]) -> None:
     assert results.values("team", "rep.any@4", "per_policy")[0].keys() == set(results.problems)
 
 
+def test_arms_of_several_teams_are_told_apart(found: dict[str, Any]) -> None:
+    for cell in found["cells"]:
+        if cell["arm"] == "tree":
+            for system, rate in zip(cell["systems"], (0.25, 0.75), strict=True):
+                for point in system["points"]:
+                    point["rates"] = {a: [rate] * 12 for a in point["rates"]}
+    table = next(t for t in build_report(found).tables if t.key == "teams-in_all")
+    assert table.columns == ["arm", "team", "ceiling", "rep.mcts@4"]
+    told = {(row[0], row[1]): row[2].partition(" ")[0] for row in table.rows}
+    assert told.keys() == {(arm, one) for arm in ("base", "tree") for one in ("lark", "loom")}
+    assert (told["tree", "lark"], told["tree", "loom"]) == ("0.250", "0.750")
+
+
 def test_a_plateau_is_what_surely_rises_no_more(declared: Study) -> None:
     def state(last: list[float]) -> str:
         found = summary(declared, RATES, problems=50)

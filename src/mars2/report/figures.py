@@ -21,6 +21,7 @@ LEFT, RIGHT, ABOVE, BELOW = 0.62, 0.13, 0.32, 0.42
 LABEL = 60  # characters of a name in a figure
 DOTS = 160  # an inch, of PNGs
 SMALL_SPAN = 1e-9  # values closer than this are drawn as one flat line
+AGAIN = (0, (2, 1))  # dashes of the lines whose colour is another's, too: names outnumber colours
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,10 @@ def _draw(figure: Figure, names: Sequence[str], theme: Theme) -> Any:
         )
         if entries:
             canvas.legend(
-                handles=[_handle(_colour(n, names, theme)) for n in entries],
+                handles=[
+                    _handle(_colour(n, names, theme), AGAIN if again(n, names) else "solid")
+                    for n in entries
+                ],
                 labels=[_literal(n) for n in entries],
                 loc="upper left",
                 bbox_to_anchor=(at / 2, 1 - 0.27 / size[1]),
@@ -188,7 +192,7 @@ def _settings(theme: Theme) -> dict[str, Any]:
     }
 
 
-def _handle(colour: str, style: str = "solid") -> Any:
+def _handle(colour: str, style: Any = "solid") -> Any:
     from matplotlib.lines import Line2D
 
     return Line2D([], [], color=colour, linewidth=1.8, linestyle=style)
@@ -206,11 +210,17 @@ def _colour(who: str, names: Sequence[str], theme: Theme) -> str:
     return theme.cycle[list(names).index(who) % len(theme.cycle)]
 
 
+def again(who: str, names: Sequence[str]) -> bool:
+    """Whether an earlier name has the same colour."""
+    return who in names and list(names).index(who) >= len(LIGHT.cycle)
+
+
 def _panel(axes: Any, panel: Panel, names: Sequence[str], theme: Theme) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for line in panel.lines:
-        _line(axes, line, _colour(line.who, names, theme))
+        style = AGAIN if again(line.who, names) and not line.part else line.style
+        _line(axes, line, _colour(line.who, names, theme), style)
     axes.set_title(_literal(panel.title))
     axes.set_xlabel(panel.x, labelpad=1)
     axes.set_ylabel(panel.unit)
@@ -256,7 +266,7 @@ def _limits(axes: Any, panel: Panel) -> None:
     axes.set_ylim(low if low == panel.floor else low - room, high + room)
 
 
-def _line(axes: Any, line: Line, colour: str) -> None:
+def _line(axes: Any, line: Line, colour: str, style: Any) -> None:
     curve = line.curve
     if line.marks:
         errors = None
@@ -270,6 +280,7 @@ def _line(axes: Any, line: Line, colour: str) -> None:
             curve.values,
             yerr=errors,
             color=colour,
+            linestyle=style,
             marker="o",
             markersize=3.5,
             linewidth=1.2,
@@ -289,7 +300,7 @@ def _line(axes: Any, line: Line, colour: str) -> None:
         curve.steps,
         curve.values,
         color=colour,
-        linestyle=line.style,
+        linestyle=style,
         linewidth=1.5,
         marker="o" if few or len(curve.steps) == 1 else None,
         markersize=2.6,

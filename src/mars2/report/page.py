@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mars2 import __version__
 from mars2.report.comparison import shown_command
 from mars2.report.diversity import diversity_command, missing_diversity
-from mars2.report.figures import DARK, LIGHT, Theme
+from mars2.report.figures import DARK, LIGHT, Theme, again
 from mars2.report.panels import Figure, Line, Panel, colours_of
 from mars2.report.problem_rows import problem_view
 from mars2.report.runs import Group
@@ -253,7 +253,7 @@ def figure_view(
     return {
         "name": figure.name,
         "title": figure.title,
-        "legend": [(n, names.index(n) % len(LIGHT.cycle)) for n in used],
+        "legend": [(n, _colour(n, names), again(n, names)) for n in used],
         "panels": panels,
         "constant": [(title, f"{value:.4g}") for title, value in figure.constant.items()],
         "note": figure.note,

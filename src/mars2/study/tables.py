@@ -51,6 +51,9 @@ def all_tables(
     tables.append(_arms(results))
     for accounting in results.study.accountings():
         tables.append(_learning(results, accounting))
+        apart = _apart(results, accounting)
+        if apart.rows:
+            tables.append(apart)
         for evaluation in results.study.searched(accounting):
             table = _budgets(results, accounting, evaluation)
             if table.rows:
@@ -210,6 +213,21 @@ def _learning(results: Results, accounting: Accounting) -> Table:
     )
     title = f"Learning, nodes equal {EQUAL[accounting]}"
     return Table(f"learning-{accounting}", title, columns, rows, (note,))
+
+
+def _apart(results: Results, accounting: Accounting) -> Table:
+    """What other tables have the mean of."""
+    metrics = ["ceiling"]
+    for name in results.study.searched(accounting):
+        metrics.append(f"{name}.mcts@{results.study.evaluations[name].nodes}")
+    rows = []
+    for arm, spec in results.study.arms.items():
+        for team in spec.teams if len(spec.teams) > 1 else ():
+            found = [_cell(results.of_team(arm, team, m, accounting)) for m in metrics]
+            if any(cell != NOTHING for cell in found):
+                rows.append([arm, " + ".join(team), *found])
+    title = f"Arms of several teams, team by team, nodes equal {EQUAL[accounting]}"
+    return Table(f"teams-{accounting}", title, ["arm", "team", *metrics], rows)
 
 
 def _budgets(results: Results, accounting: Accounting, evaluation: str) -> Table:
